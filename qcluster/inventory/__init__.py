@@ -1,0 +1,1 @@
+"""Who: hosts, groups and variables from Ansible's YAML inventory format."""

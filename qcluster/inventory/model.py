@@ -1,0 +1,50 @@
+"""An inventory as values. Variables are as written (Jinja not yet rendered), already merged for each host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written: file, line, and the level that won (`all`, a group, `host`, `extra`)."""
+
+    file: str
+    line: int
+    level: str
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine. `groups` are all it belongs to, nearest first, without `all`.
+
+    `origins[name]` lists every place that gave the variable, the winner last.
+    """
+
+    name: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A named set of hosts. `hosts` are its own and those of all its children, in inventory order."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    direct_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All hosts and groups of one source, in the order written. `groups` holds `all` and `ungrouped` too."""
+
+    path: str
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, Group]

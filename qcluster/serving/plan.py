@@ -1,0 +1,148 @@
+"""The plan: every process of the deployment. Nobody types the same fact twice.
+
+Values that only a host knows stay `<fact:NAME>` texts (`<fact:nic>`, `<fact:hardware>`, `<fact:os_suffix>`,
+`<fact:jemalloc>`) until `bind` puts the facts in. The digest covers the unbound plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Note:
+    """A deviation from the seed document, or something the operator should know, with its reason and source."""
+
+    id: str
+    what: str
+    why: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PortUse:
+    """Ports `[first, first + count)` that a process will listen on. `plane` is host or npu (ports on the NPU's NIC)."""
+
+    host: str
+    first: int
+    count: int
+    owner: str
+    purpose: str  # api dp-rpc kv-handshake adxl hccl-host hccl-device proxy
+    plane: str = "host"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is served. `weights` is a hub id or an absolute path; `path` is what the engines are given."""
+
+    name: str
+    weights: str
+    served_name: str
+    moe: bool
+    hybrid: bool
+    path: str
+    quantization: str = ""
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container (or, with `runtime: host`, one supervised group of processes) on one host."""
+
+    name: str
+    host: str
+    image: str  # full reference; "" with runtime host
+    images: tuple[str, ...]  # the same tag in every registry, in the order to try
+    runtime: str  # docker | host
+    devices: tuple[int, ...]  # physical NPU ids mapped in
+    device_paths: tuple[str, ...]  # /dev/davinci0 … /dev/davinci_manager …
+    mounts: tuple[tuple[str, str], ...]  # (host path, container path)
+    shm_size: str
+    labels: Mapping[str, str]
+    instances: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """One machine's part. `digest` covers all of it: only what differs moves."""
+
+    name: str
+    address: str
+    nic: str
+    hardware: str
+    npus: tuple[int, ...]
+    roles: tuple[str, ...]
+    state_dir: str
+    weights_dir: str
+    weights_shared: bool
+    containers: tuple[Container, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One `vllm serve` process. `devices` are physical ids; `env["ASCEND_RT_VISIBLE_DEVICES"]` are indices into its
+    container. `port` is None for a headless one; `dp_rank` None for a dense replica."""
+
+    name: str
+    role: str
+    host: str
+    address: str
+    hardware: str
+    container: str
+    image: str
+    devices: tuple[int, ...]
+    port: int | None
+    kv_port: int | None
+    dp_size: int
+    dp_rank: int | None
+    tp: int
+    pp: int
+    pcp: int
+    dcp: int
+    group: str
+    env: Mapping[str, str]
+    argv: tuple[str, ...]
+    log: str
+
+
+@dataclass(frozen=True)
+class ProxyPlan:
+    """The process that clients talk to."""
+
+    host: str
+    address: str
+    port: int
+    kind: str  # vllm-ascend | vllm-ascend-layerwise | vllm-router
+    argv: tuple[str, ...]
+    image: str
+    container: str
+    labels: Mapping[str, str]
+    log: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole deployment. `explain` says for `INSTANCE → FLAG or ENV` where it comes from."""
+
+    deployment: str
+    digest: str
+    release: str
+    runtime: str
+    model: Model
+    hosts: tuple[HostPlan, ...]
+    instances: tuple[Instance, ...]
+    proxy: ProxyPlan | None
+    ports: tuple[PortUse, ...]
+    notes: tuple[Note, ...]
+    facts: tuple[str, ...] = ()  # names of the facts still to be bound
+    explain: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The stable JSON form of `qcluster plan --json`: plain dicts, lists, texts and numbers."""
+    from dataclasses import asdict
+
+    return asdict(plan)
