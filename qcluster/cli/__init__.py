@@ -1,1 +1,61 @@
-"""The command line: parse, wire, exit code. Command modules are imported only when used."""
+"""The command line: parse, wire, exit code. A command's module is imported only when that command is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from qcluster import __version__
+from qcluster.cli.table import COMMANDS
+from qcluster.errors import QclusterError
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `COMMANDS`: name → (module, help). `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        loaded = getattr(import_module(f"qcluster.cli.{COMMANDS[name].module}"), COMMANDS[name].attribute)
+        assert isinstance(loaded, click.Command)
+        return loaded
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qcluster")
+def cli() -> None:
+    """Serve Qwen on Ascend NPUs over plain SSH: check, plan, start, watch, prove.
+
+    \b
+    qcluster up inventories/1p1d.yaml     bring the cluster up and prove that it serves
+    qcluster verify-network               which NPU cannot reach which, and why
+    qcluster down                         stop what this tool started, nothing else
+    """
+
+
+def main() -> None:
+    """Run the command line; every expected error becomes one message and its exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("Aborted.", err=True)
+        code = 130
+    except QclusterError as error:
+        click.echo(f"qcluster: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

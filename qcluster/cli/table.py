@@ -1,0 +1,35 @@
+"""Every command: where it lives and what `qcluster --help` says of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "up": Entry("up", "up", "Bring a deployment up and prove that it serves."),
+    "down": Entry("down", "down", "Stop what this tool started; prove the NPUs free."),
+    "status": Entry("status", "status", "Instances, containers, milestones, health."),
+    "logs": Entry("logs", "logs", "Show or follow an instance's log."),
+    "verify-network": Entry("verify_network", "verify_network", "Probe the NPU fabric and the host network."),
+    "plan": Entry("plan", "plan", "Show every process a deployment will have."),
+    "check": Entry("check", "check", "Lint an inventory without touching a host."),
+    "rules": Entry("rules", "rules", "List the lint rules with their sources."),
+    "recipes": Entry("recipes", "recipes", "List the models this tool knows, or show one."),
+    "init": Entry("init", "init", "Write a commented inventory."),
+    "advise": Entry("advise", "advise", "Propose dp and tp for a model, with the arithmetic."),
+    "smoke": Entry("smoke", "smoke", "Prove again that a running deployment serves."),
+    "doctor": Entry("doctor", "doctor", "Read the logs and name the most likely cause."),
+    "restart": Entry("restart", "restart", "Restart instances without losing requests."),
+    "inventory": Entry("inventory", "inventory", "List hosts; explain where a variable comes from."),
+    "run": Entry("run", "run", "Run an Ansible-style playbook."),
+    "exec": Entry("exec", "exec_", "Run one command on many hosts."),
+    "docs": Entry("docs", "docs", "Print the arguments of a role or module."),
+    "runs": Entry("runs", "runs", "List earlier runs and show their journal."),
+    "lab": Entry("lab", "lab", "Simulated Ascend hosts behind a real SSH protocol."),
+}
