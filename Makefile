@@ -1,0 +1,50 @@
+# Everything runs in a virtual environment of its own; nothing outside this folder is changed,
+# but for `system-deps`, which as root installs the Debian packages that the tests drive.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+QC     := $(BIN)/qcluster
+SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
+
+.PHONY: help setup demo check test peer bench judge docs clean system-deps e2e-hosts e2e-vllm
+
+help:            ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(BIN)/qcluster: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(BIN)/qcluster
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.dev  ## virtual environment with everything a developer needs
+
+demo: $(BIN)/qcluster  ## two simulated A3 hosts behind real SSH: up, status, down
+	$(QC) up inventories/lab-1p1d.yaml --yes
+	$(QC) status inventories/lab-1p1d.yaml
+	$(QC) down inventories/lab-1p1d.yaml --yes
+	$(QC) lab stop inventories/lab-1p1d.yaml
+
+check: setup     ## linters, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict playbooks roles inventories .yamllint.yaml
+	$(if $(SCRIPTS),$(BIN)/shellcheck $(SCRIPTS))
+
+system-deps:     ## as root: the services that the tests drive
+	tests/system-deps.sh
+
+test: check system-deps  ## checks and all tests that need no docker engine and no vLLM
+	$(BIN)/python -m pytest -q -m 'not hosts and not vllm'
+
+bench: setup     ## compare with ansible, mitogen, pyinfra and the bare channel
+	$(BIN)/python benchmarks/run.py
+
+clean:           ## remove what this file made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site .qcluster
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

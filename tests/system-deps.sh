@@ -1,0 +1,23 @@
+#!/bin/sh
+# Install the Debian packages that the tests drive. Needs root and apt; without them it says what is missing.
+set -eu
+
+packages="openssh-server sudo tmux"
+[ "${QCLUSTER_TEST_BROWSER:-1}" = 1 ] && packages="$packages chromium chromium-driver fonts-noto-cjk"
+
+missing() {
+    for package in $packages; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || printf '%s ' "$package"
+    done
+}
+
+command -v dpkg-query >/dev/null || { echo "not a Debian system: install these yourself: $packages" >&2; exit 0; }
+absent=$(missing)
+[ -z "$absent" ] && exit 0
+if [ "$(id -u)" -ne 0 ]; then
+    echo "missing Debian packages (install them as root): $absent" >&2
+    exit 0
+fi
+apt-get update -qq
+# shellcheck disable=SC2086  # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $absent >/dev/null
