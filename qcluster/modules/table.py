@@ -1,0 +1,74 @@
+"""Every module by name. A module's file is imported only when a task uses it."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TypeGuard
+
+from qcluster.errors import InputError
+from qcluster.modules.base import Action, Module
+
+BUILTIN = ("ansible.builtin.", "ansible.legacy.")
+
+GENERIC = {
+    "assert": "qcluster.modules.assert_:assert_",
+    "async_status": "qcluster.modules.async_status:async_status",
+    "command": "qcluster.modules.command:command",
+    "copy": "qcluster.modules.copy:copy",
+    "debug": "qcluster.modules.debug:debug",
+    "fail": "qcluster.modules.fail:fail",
+    "fetch": "qcluster.modules.fetch:fetch",
+    "file": "qcluster.modules.file:file",
+    "get_url": "qcluster.modules.get_url:get_url",
+    "lineinfile": "qcluster.modules.lineinfile:lineinfile",
+    "pause": "qcluster.modules.pause:pause",
+    "ping": "qcluster.modules.ping:ping",
+    "raw": "qcluster.modules.command:raw",
+    "script": "qcluster.modules.script:script",
+    "set_fact": "qcluster.modules.set_fact:set_fact",
+    "setup": "qcluster.modules.setup:setup",
+    "shell": "qcluster.modules.command:shell",
+    "slurp": "qcluster.modules.slurp:slurp",
+    "stat": "qcluster.modules.stat:stat",
+    "template": "qcluster.modules.template:template",
+    "uri": "qcluster.modules.uri:uri",
+    "wait_for": "qcluster.modules.wait_for:wait_for",
+}
+"""Ansible's own names; each is also known as `ansible.builtin.NAME`."""
+
+PROJECT: dict[str, str] = {
+}  # fmt: skip
+"""This project's modules: name → where its instance lives. One line each, in alphabetical order."""
+
+
+def names() -> tuple[str, ...]:
+    """The short names, sorted."""
+    return tuple(sorted({**GENERIC, **PROJECT}))
+
+
+def known(name: str) -> bool:
+    return _place(name) is not None
+
+
+def lookup(name: str) -> Module | Action:
+    """The module called `name`, imported on first use. Raises `InputError` where there is none."""
+    place = _place(name)
+    if place is None:
+        close = difflib.get_close_matches(name.rpartition(".")[2], names(), n=1)
+        raise InputError(f"{name}: no such module" + (f" (did you mean {close[0]}?)" if close else ""))
+    file, _, attribute = place.partition(":")
+    found: Module | Action = getattr(import_module(file), attribute)
+    return found
+
+
+def is_action(module: Module | Action) -> TypeGuard[Action]:
+    """Whether it runs on the controller instead of yielding commands."""
+    return hasattr(module, "run")
+
+
+def _place(name: str) -> str | None:
+    for prefix in BUILTIN:
+        if name.startswith(prefix):
+            return GENERIC.get(name.removeprefix(prefix))
+    return GENERIC.get(name) or PROJECT.get(name)

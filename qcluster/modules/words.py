@@ -1,0 +1,44 @@
+"""A module's arguments written as one string: `command: uptime chdir=/tmp`, `file: path=/x state=directory`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_PIECE = re.compile(r"""\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}|\\.|"(?:\\.|[^"\\])*"|'[^']*'|\s+|.""", re.DOTALL)
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+FREE_FORM_PAIRS = ("creates", "removes", "chdir", "executable", "stdin", "stdin_add_newline", "strip_empty_ends")
+"""The only pairs that Ansible takes out of a free-form string; any other `x=y` belongs to the command."""
+
+
+def split(text: str) -> Iterator[tuple[str, str]]:
+    """(word, the white space before it) for each word; quotes and Jinja expressions hold together."""
+    space, word = "", ""
+    for match in _PIECE.finditer(text):
+        piece = match.group()
+        if not piece.isspace():
+            word += piece
+            continue
+        if word:
+            yield word, space
+        space, word = piece, ""
+    if word:
+        yield word, space
+
+
+def pairs_and_rest(text: str, names: tuple[str, ...] | None) -> tuple[dict[str, str], str]:
+    """The `name=value` words of `text` (only those in `names`, if given) and what is left, spacing kept."""
+    pairs: dict[str, str] = {}
+    rest = ""
+    for word, space in split(text):
+        match = _PAIR.fullmatch(word)
+        if match and (names is None or match[1] in names):
+            pairs[match[1]] = _unquoted(match[2])
+        else:
+            rest += space + word
+    return pairs, rest.strip()
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
