@@ -1,0 +1,66 @@
+"""What is going on right now: the state behind the live view. No drawing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from qcluster.events import Event, HostFinished, HostStarted, PlayStarted, Progress, TaskStarted
+
+
+@dataclass
+class Moving:
+    """One thing that moves: an instance on its way through its milestones, an image, a running task."""
+
+    subject: str
+    text: str
+    since: float
+    changed: float
+    done: float = 0.0
+    total: float = 0.0
+    unit: str = ""
+
+
+@dataclass
+class Board:
+    """Follows the events. `rows()` gives what is worth showing, tasks first."""
+
+    play: str = ""
+    started: float = 0.0
+    finished: int = 0
+    running: dict[tuple[str, str], Moving] = field(default_factory=dict)
+    moving: dict[tuple[str, str], Moving] = field(default_factory=dict)
+    _titles: dict[str, str] = field(default_factory=dict)
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, PlayStarted):
+            self.play, self.started = event.play, self.started or event.at
+            self.running.clear()
+            self.moving.clear()
+        elif isinstance(event, TaskStarted):
+            self._titles[event.uid] = f"{event.role} : {event.task}" if event.role else event.task
+        elif isinstance(event, HostStarted):
+            title = self._titles.get(event.uid, event.task)
+            self.running[event.uid, event.host] = Moving(event.host, title, event.at, event.at)
+        elif isinstance(event, HostFinished):
+            self.running.pop((event.uid, event.host), None)
+            self.finished += 1
+        elif isinstance(event, Progress):
+            self._move(event)
+
+    def _move(self, event: Progress) -> None:
+        known = self.moving.get((event.host, event.subject))
+        since = known.since if known else event.at
+        self.moving[event.host, event.subject] = Moving(
+            event.subject, event.text, since, event.at, event.done, event.total, event.unit
+        )
+
+    def rows(self, limit: int) -> Iterator[Moving]:
+        """The running tasks and the things that have not reached their end, at most `limit`."""
+        open_things = [thing for thing in self.moving.values() if not thing.total or thing.done < thing.total]
+        yield from [*self.running.values(), *open_things][:limit]
+
+    def hidden(self, limit: int) -> int:
+        """How many rows did not fit."""
+        open_things = sum(not thing.total or thing.done < thing.total for thing in self.moving.values())
+        return max(0, len(self.running) + open_things - limit)

@@ -1,0 +1,63 @@
+"""`-o json` and `-o junit`: the whole run as one document on stdout when it is over."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from qcluster.events import Event, RunFinished
+from qcluster.report.collect import Collector
+from qcluster.report.serialise import plain
+
+
+class JsonReporter(Collector):
+    """Schema: docs/schemas/run.json."""
+
+    def __init__(self, stream: IO[str]):
+        super().__init__()
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, RunFinished):
+            self._stream.write(json.dumps(plain(self.run), indent=2, ensure_ascii=False) + "\n")
+
+
+class JunitReporter(Collector):
+    """A test suite a play, a test case a task and host: what CI systems read."""
+
+    def __init__(self, stream: IO[str]):
+        super().__init__()
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, RunFinished):
+            self._stream.write(ElementTree.tostring(self._suites(), encoding="unicode") + "\n")
+
+    def _suites(self) -> ElementTree.Element:
+        root = ElementTree.Element("testsuites", name=f"qcluster {self.run.verb}", time=f"{self.run.elapsed:.3f}")
+        for play in self.run.plays:
+            cases = [(task, host, result) for task in play["tasks"] for host, result in task["hosts"].items()]
+            failures = sum(_bad(result) for _, _, result in cases)
+            skipped = sum(result["status"] == "skipped" for _, _, result in cases)
+            counts = {"tests": str(len(cases)), "failures": str(failures), "skipped": str(skipped)}
+            suite = ElementTree.SubElement(root, "testsuite", {"name": play["play"], **counts})
+            for task, host, result in cases:
+                suite.append(_case(task, host, result))
+        return root
+
+
+def _case(task: dict[str, Any], host: str, result: dict[str, Any]) -> ElementTree.Element:
+    name = f"{task['role']} : {task['task']}" if task["role"] else task["task"]
+    case = ElementTree.Element("testcase", classname=host, name=name, time=f"{result['elapsed']:.3f}")
+    if _bad(result):
+        ElementTree.SubElement(case, "failure", message=result["message"]).text = result["message"]
+    elif result["status"] == "skipped":
+        ElementTree.SubElement(case, "skipped")
+    return case
+
+
+def _bad(result: dict[str, Any]) -> bool:
+    return result["status"] in ("failed", "unreachable") and not (result["ignored"] or result["rescued"])

@@ -1,0 +1,92 @@
+"""The journal of a run, on the controller: `.qcluster/runs/<time>-<verb>/`.
+
+events.ndjson   every event, remote commands among them
+run.json        verb, target, inventory, exit code, recap: written when the run is over
+plan.json       the plan the run carried out, where there was one
+hosts/NAME.log  each host's own story
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted
+from qcluster.report.serialise import event_record, plain
+
+
+class Journal:
+    """Writes as it goes, so a killed run leaves what it knew."""
+
+    def __init__(self, folder: Path):
+        (folder / "hosts").mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._events: IO[str] = (folder / "events.ndjson").open("a", encoding="utf-8")
+        self._hosts: dict[str, IO[str]] = {}
+        self._head: dict[str, Any] = {}
+
+    def __call__(self, event: Event) -> None:
+        self._events.write(json.dumps(event_record(event), ensure_ascii=False) + "\n")
+        self._events.flush()
+        if isinstance(event, RunStarted):
+            self._head = event_record(event)
+            self._write({**self._head, "exit": None})
+        elif isinstance(event, RunFinished):
+            self._write({**self._head, **plain(event)})
+        elif isinstance(event, HostFinished | CommandRan | Progress):
+            self._tell(event)
+
+    def save_plan(self, plan: dict[str, Any]) -> None:
+        _save(self.folder / "plan.json", plan)
+
+    def close(self) -> None:
+        for stream in (self._events, *self._hosts.values()):
+            stream.close()
+
+    def _write(self, summary: dict[str, Any]) -> None:
+        summary.pop("event", None)
+        (self.folder / "run.json").write_text(
+            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
+    def _tell(self, event: HostFinished | CommandRan | Progress) -> None:
+        if event.host not in self._hosts:
+            path = self.folder / "hosts" / f"{event.host}.log"
+            self._hosts[event.host] = path.open("a", encoding="utf-8")
+        self._hosts[event.host].write(f"{event.at:.3f} {_sentence(event)}\n")
+        self._hosts[event.host].flush()
+
+
+def _save(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sentence(event: HostFinished | CommandRan | Progress) -> str:
+    if isinstance(event, CommandRan):
+        return f"exit {event.exit} in {event.elapsed:.3f} s: {event.line}"
+    if isinstance(event, Progress):
+        return f"{event.subject}: {event.text}"
+    message = f": {event.result.message}" if event.result.message else ""
+    return f"{event.result.status} {event.task}{message}"
+
+
+def runs(root: Path) -> list[Path]:
+    """The journals below `root`, newest last."""
+    return sorted(path for path in root.glob("*-*") if (path / "run.json").exists())
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """What `run.json` says; `exit` is None for a run that was killed."""
+    loaded = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def failed_hosts(root: Path, target: str) -> tuple[str, ...]:
+    """The hosts that failed or were unreachable in the newest finished run of `target`, for `--rerun-failed`."""
+    for folder in reversed(runs(root)):
+        told = summary(folder)
+        if told.get("target") == target and told.get("recap") is not None:
+            return tuple(host for host, tally in told["recap"].items() if tally["failed"] or tally["unreachable"])
+    return ()

@@ -1,0 +1,141 @@
+"""Events as lines of text: what a log file, a pipe or CI gets, and what scrolls above the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qcluster.events import (
+    CommandRan,
+    Event,
+    HostFinished,
+    HostRetrying,
+    HostTally,
+    ItemFinished,
+    PlayStarted,
+    Progress,
+    RunFinished,
+    TaskStarted,
+)
+from qcluster.result import Diff, Status, TaskResult
+
+COLOURS = {"ok": "32", "changed": "33", "skipped": "36", "failed": "31;1", "unreachable": "31;1", "ignored": "35"}
+SLOW = 1.0
+"""Seconds from which a task's duration is worth a reader's eye."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How much is shown: `verbosity` as `-v`, `quiet` only failures, `everything` also what was ok (as Ansible)."""
+
+    verbosity: int = 0
+    quiet: bool = False
+    everything: bool = True
+    colour: bool = False
+
+    def paint(self, text: str, kind: str) -> str:
+        code = COLOURS.get(kind)
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
+
+
+class Lines:
+    """Turns one event after another into lines. It remembers only each task's heading."""
+
+    def __init__(self, style: Style):
+        self.style = style
+        self._titles: dict[str, str] = {}
+
+    def of(self, event: Event) -> Iterator[str]:
+        handler = getattr(self, f"_of_{type(event).__name__}", None)
+        if handler:
+            yield from handler(event)
+
+    def _of_PlayStarted(self, event: PlayStarted) -> Iterator[str]:
+        if not self.style.quiet:
+            yield ""
+            yield f"PLAY {event.play}  ({_count(len(event.hosts), 'host')})"
+
+    def _of_TaskStarted(self, event: TaskStarted) -> Iterator[str]:
+        self._titles[event.uid] = f"{event.role} : {event.task}" if event.role else event.task
+        yield from ()
+
+    def _of_HostFinished(self, event: HostFinished) -> Iterator[str]:
+        title = self._titles.get(event.uid, event.task)
+        if self._worth(event.result):
+            yield self._row(event.result, event.host, title)
+            yield from self._details(event.result)
+
+    def _of_ItemFinished(self, event: ItemFinished) -> Iterator[str]:
+        if self.style.verbosity >= 1 or event.result.bad:
+            yield self._row(event.result, event.host, f"  item {event.label}")
+
+    def _of_HostRetrying(self, event: HostRetrying) -> Iterator[str]:
+        if self.style.verbosity >= 1:
+            yield f"  {'retrying':<11} {event.host:<12} {event.task} ({event.attempt} of {event.retries})"
+
+    def _of_Progress(self, event: Progress) -> Iterator[str]:
+        if not self.style.quiet and event.kind != "bytes":
+            amount = f" {event.done:g}/{event.total:g} {event.unit}".rstrip() if event.total else ""
+            subject = "" if event.subject == event.host else f"{event.subject}: "
+            yield f"  {'…':<11} {event.host:<12} {subject}{event.text}{amount}"
+
+    def _of_CommandRan(self, event: CommandRan) -> Iterator[str]:
+        if self.style.verbosity >= 3:
+            yield f"  {'$':<11} {event.host:<12} [{event.exit}, {event.elapsed * 1000:.0f} ms] {event.line}"
+
+    def _of_RunFinished(self, event: RunFinished) -> Iterator[str]:
+        yield from ("", *recap(event.recap, self.style))
+
+    def _worth(self, result: TaskResult) -> bool:
+        if result.bad:
+            return True
+        if self.style.quiet:
+            return False
+        return self.style.everything or self.style.verbosity > 0 or result.status is Status.CHANGED
+
+    def _row(self, result: TaskResult, host: str, title: str) -> str:
+        word = "ignored" if result.ignored and result.bad else str(result.status)
+        took = f"  {result.elapsed:.1f} s" if result.elapsed >= SLOW else ""
+        return f"  {self.style.paint(f'{word:<11}', word)} {host:<12} {title}{took}"
+
+    def _details(self, result: TaskResult) -> Iterator[str]:
+        if result.no_log:
+            return
+        if result.bad and result.message:
+            yield from _indent(result.message.splitlines())
+        elif result.status is Status.OK and "msg" in result.values and self.style.everything:
+            yield from _indent(str(result.values["msg"]).splitlines())
+        if result.bad and not result.message:
+            yield from _indent(str(result.values.get("stderr", "")).splitlines()[-20:])
+        for diff in result.diffs:
+            yield from _indent(unified(diff))
+        if self.style.verbosity >= 2:
+            yield from _indent([f"{key}: {value}" for key, value in result.values.items()])
+
+
+def recap(tallies: Mapping[str, HostTally], style: Style) -> Iterator[str]:
+    """One line a host with Ansible's counters, in Ansible's order and words."""
+    width = max((len(host) for host in tallies), default=0)
+    for host, tally in tallies.items():
+        counters = {name: getattr(tally, name) for name in HostTally.__dataclass_fields__}
+        kind = "failed" if tally.failed or tally.unreachable else "changed" if tally.changed else "ok"
+        text = " ".join(f"{name}={count:<4}" for name, count in counters.items()).rstrip()
+        yield f"{style.paint(f'{host:<{width}}', kind)} : {text}"
+
+
+def unified(diff: Diff) -> list[str]:
+    """A unified diff, three lines of context."""
+    import difflib
+
+    before, after = diff.before.splitlines(), diff.after.splitlines()
+    name = diff.path or "value"
+    return list(difflib.unified_diff(before, after, f"before: {name}", f"after: {name}", lineterm=""))
+
+
+def _indent(lines: Iterable[Any]) -> Iterator[str]:
+    yield from (f"{'':<26}{line}" for line in lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,18 @@
+"""`-o ndjson`: one JSON object a line, as things happen (schema: docs/schemas/events.json)."""
+
+from __future__ import annotations
+
+import json
+from typing import IO
+
+from qcluster.events import Event
+from qcluster.report.serialise import event_record
+
+
+class NdjsonReporter:
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        self._stream.write(json.dumps(event_record(event), ensure_ascii=False) + "\n")
+        self._stream.flush()
