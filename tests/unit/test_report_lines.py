@@ -1,0 +1,204 @@
+"""Events as lines: what is shown at which verbosity, and the recap."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from qcluster.events import (
+    CommandRan,
+    Event,
+    HostFinished,
+    HostStarted,
+    HostTally,
+    PlayStarted,
+    Progress,
+    RunFinished,
+    RunStarted,
+    TaskStarted,
+)
+from qcluster.report.board import Board
+from qcluster.report.console import is_live
+from qcluster.report.document import JsonReporter, JunitReporter
+from qcluster.report.fanout import fan_out
+from qcluster.report.journal import Journal, failed_hosts, runs
+from qcluster.report.lines import Lines, Style, unified
+from qcluster.report.live import clock_text
+from qcluster.report.ndjson import NdjsonReporter
+from qcluster.report.serialise import masker, plain
+from qcluster.result import Diff, Status, TaskResult
+from qcluster.secret import Secret
+
+
+def finished(host: str, status: Status, **fields: object) -> HostFinished:
+    return HostFinished(3.0, "p", "copy it", "t1", host, TaskResult(host, status, **fields))  # type: ignore[arg-type]
+
+
+RUN: list[Event] = [
+    RunStarted(1.0, "run", "site.yml", "inv.yml", ("a", "b")),
+    PlayStarted(1.0, "p", ("a", "b")),
+    TaskStarted(1.5, "p", "copy it", "t1", "site.yml:3", "copy", role="web"),
+    HostStarted(1.5, "p", "copy it", "t1", "a"),
+    finished("a", Status.CHANGED, elapsed=1.5),
+    finished("b", Status.FAILED, message="disk full\non /var", elapsed=0.1),
+    RunFinished(4.0, 1, {"a": HostTally(ok=1, changed=1), "b": HostTally(failed=1)}, 3.0),
+]
+
+
+def lines(style: Style, events: list[Event] = RUN) -> list[str]:
+    reader = Lines(style)
+    return [line for event in events for line in reader.of(event)]
+
+
+def test_a_failure_says_host_task_and_every_line_of_its_message() -> None:
+    text = "\n".join(lines(Style()))
+    assert "failed      b            web : copy it" in text
+    assert "disk full" in text
+    assert "on /var" in text
+
+
+def test_the_recap_has_ansibles_counters_in_ansibles_order() -> None:
+    expected = "ok=1    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0"
+    assert lines(Style())[-2] == f"a : {expected}"
+
+
+def test_quiet_shows_failures_and_the_recap_only() -> None:
+    shown = lines(Style(quiet=True))
+    assert not any("PLAY" in line or "changed     a" in line for line in shown)
+    assert any("failed      b" in line for line in shown)
+
+
+@pytest.mark.parametrize(("everything", "seen"), [(True, True), (False, False)])
+def test_what_was_already_so_is_shown_as_ansible_does_or_left_out(everything: bool, seen: bool) -> None:
+    events: list[Event] = [finished("a", Status.OK)]
+    assert bool(lines(Style(everything=everything), events)) is seen
+
+
+def test_commands_are_shown_from_three_v_on() -> None:
+    ran: list[Event] = [CommandRan(1.0, "a", "true", 0, 0.002)]
+    assert lines(Style(verbosity=2), ran) == []
+    assert "[0, 2 ms] true" in lines(Style(verbosity=3), ran)[0]
+
+
+def test_a_censored_result_shows_no_message() -> None:
+    hidden: list[Event] = [finished("a", Status.FAILED, message="the password was x", no_log=True)]
+    assert not any("password" in line for line in lines(Style(verbosity=3), hidden))
+
+
+def test_an_ignored_failure_is_called_ignored() -> None:
+    assert "ignored" in lines(Style(), [finished("a", Status.FAILED, ignored=True)])[0]
+
+
+def test_colour_only_when_asked() -> None:
+    assert "\x1b" not in "".join(lines(Style()))
+    assert "\x1b[33mchanged" in "".join(lines(Style(colour=True)))
+
+
+def test_a_diff_is_unified() -> None:
+    assert unified(Diff("a\n", "b\n", "/etc/x")) == [
+        "--- before: /etc/x",
+        "+++ after: /etc/x",
+        "@@ -1 +1 @@",
+        "-a",
+        "+b",
+    ]
+
+
+def test_json_holds_every_task_of_every_host() -> None:
+    stream = io.StringIO()
+    reporter = JsonReporter(stream)
+    for event in RUN:
+        reporter(event)
+    told = json.loads(stream.getvalue())
+    hosts = told["plays"][0]["tasks"][0]["hosts"]
+    assert (told["exit"], hosts["a"]["status"], hosts["b"]["message"]) == (1, "changed", "disk full\non /var")
+
+
+def test_junit_counts_failures() -> None:
+    stream = io.StringIO()
+    reporter = JunitReporter(stream)
+    for event in RUN:
+        reporter(event)
+    suite = ElementTree.fromstring(stream.getvalue())[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert suite[1].find("failure") is not None
+
+
+def test_ndjson_is_one_object_an_event() -> None:
+    stream = io.StringIO()
+    reporter = NdjsonReporter(stream)
+    for event in RUN:
+        reporter(event)
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()][:2] == ["RunStarted", "PlayStarted"]
+
+
+def test_the_journal_remembers_who_failed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "20260101-000000-run")
+    for event in RUN:
+        journal(event)
+    journal.close()
+    assert runs(tmp_path) == [journal.folder]
+    assert failed_hosts(tmp_path, "site.yml") == ("b",)
+    assert "failed copy it: disk full" in (journal.folder / "hosts" / "b.log").read_text()
+
+
+def test_a_killed_run_leaves_a_journal_without_an_exit_code(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "20260101-000000-up")
+    journal(RUN[0])
+    journal.close()
+    assert json.loads((journal.folder / "run.json").read_text())["exit"] is None
+    assert failed_hosts(tmp_path, "site.yml") == ()
+
+
+def test_secrets_are_masked_everywhere_an_event_has_text() -> None:
+    stream = io.StringIO()
+    emit = fan_out([NdjsonReporter(stream)], ["hunter22"])
+    emit(finished("a", Status.FAILED, message="no hunter22", values={"stdout": ["x hunter22"], "hunter22": 1}))
+    assert "hunter22" not in stream.getvalue()
+    assert stream.getvalue().count("***") == 3
+
+
+def test_no_secrets_means_no_copy() -> None:
+    event = RUN[0]
+    assert masker([])(event) is event
+    assert plain({"key": Secret("x")}) == {"key": "***"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "live"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "CI": "true"}, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_the_board_needs_a_real_terminal(environ: dict[str, str], live: bool) -> None:
+    assert is_live(Terminal(), environ) is live
+    assert is_live(io.StringIO(), environ) is False
+
+
+def test_the_board_shows_what_runs_and_drops_what_is_done() -> None:
+    board = Board()
+    for event in RUN[:4]:
+        board.take(event)
+    board.take(Progress(2.0, "a", "a-0", "milestone", "weights", 3, 8))
+    board.take(Progress(2.5, "a", "a-1", "milestone", "complete", 8, 8))
+    assert [row.subject for row in board.rows(9)] == ["a", "a-0"]
+    assert board.hidden(1) == 1
+    board.take(RUN[4])
+    assert [row.subject for row in board.rows(9)] == ["a-0"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (65, "1:05"), (3723, "1:02:03"), (-1, "0s")])
+def test_durations_read_as_a_clock(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
