@@ -1,0 +1,241 @@
+"""One run of the command line: the inventory chosen and loaded, the lab booted, the plan made, the hosts wired."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qcluster.cli.options import RunFlags
+from qcluster.events import CommandRan, Emit, Event
+from qcluster.inventory.model import Inventory
+
+if TYPE_CHECKING:
+    from qcluster.engine import RunOptions
+    from qcluster.report.journal import Journal
+    from qcluster.serving.plan import Plan
+    from qcluster.transport.fleet import Fleet
+
+RUNS = Path(".qcluster") / "runs"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the operator named the inventory: as argument, as `--inventory`, or not at all."""
+
+    argument: str | None = None
+    option: str | None = None
+    vault_password_file: str = ""
+    extra_vars: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_inventory(choice: Choice) -> tuple[Path, Inventory]:
+    """Find and read the inventory; remember it as the one last used from this directory."""
+    from qcluster import inventory
+
+    path = inventory.choose.find(choice.argument, choice.option, os.environ, Path.cwd())
+    loaded = inventory.load(path, extra=choice.extra_vars, vault=_vault(choice.vault_password_file))
+    inventory.choose.remember(path, Path.cwd())
+    return path, loaded
+
+
+def _vault(password_file: str) -> Any:
+    if not password_file:
+        return None
+    from qcluster.inventory.vault import from_file
+
+    return from_file(Path(password_file))
+
+
+@dataclass
+class Session:
+    """What a command works with. `plan` is None where the inventory describes no deployment (`run`, `exec`)."""
+
+    path: Path
+    inventory: Inventory
+    plan: Plan | None
+    fleet: Fleet
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+
+    def on_command(self, event: CommandRan) -> None:
+        """Called by the transports, from any thread, after each remote command."""
+        for listener in self.listeners:
+            listener(event)
+
+
+@contextmanager
+def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Session]:
+    """A session over the chosen inventory. Every mistake of the input is raised before the first connection."""
+    path, loaded = load_inventory(choice)
+    plan = _plan(loaded) if planned else None
+    wired = _with_plan(_boot_lab(loaded), plan)
+    session = Session(path, wired, plan, None)  # type: ignore[arg-type]
+    session.fleet = _fleet(wired, flags, session.on_command)
+    try:
+        yield session
+    finally:
+        session.fleet.close()
+
+
+def _plan(inventory: Inventory) -> Plan:
+    from qcluster.serving import make_plan
+
+    return make_plan(inventory)
+
+
+def _boot_lab(inventory: Inventory) -> Inventory:
+    """The simulated hosts, where the inventory has any; the lab's code is imported only then."""
+    if not any(host.variables.get("ansible_connection") == "lab" for host in inventory.hosts.values()):
+        return inventory
+    from qcluster.cli.lab import ensure_lab
+
+    return ensure_lab(inventory)
+
+
+def _with_plan(inventory: Inventory, plan: Plan | None) -> Inventory:
+    """Every host sees the unbound plan as `qcluster_plan` and its own part as `qcluster_instances`."""
+    if plan is None:
+        return inventory
+    from qcluster.serving.plan import as_json
+
+    document = as_json(plan)
+    hosts = {}
+    for name, host in inventory.hosts.items():
+        own = [instance for instance in document["instances"] if instance["host"] == name]
+        variables = {**host.variables, "qcluster_plan": document, "qcluster_instances": own}
+        hosts[name] = replace(host, variables=variables)
+    return replace(inventory, hosts=hosts)
+
+
+def _fleet(inventory: Inventory, flags: RunFlags, on_command: Callable[[CommandRan], None]) -> Fleet:
+    from qcluster.secret import Secret
+    from qcluster.templating import Templar
+    from qcluster.transport.fleet import Fleet
+    from qcluster.transport.settings import Settings
+
+    asked = click.prompt("BECOME password", hide_input=True, err=True) if flags.ask_become_pass else ""
+    extra = {"ansible_become_password": Secret(asked)} if asked else {}
+    settings = {}
+    for name, host in inventory.hosts.items():
+        variables = {**host.variables, "inventory_hostname": name, **flags.extra_vars, **extra}
+        templar = Templar(variables)
+        connection = {key: templar.render(variables[key]) for key in variables if key.startswith("ansible_")}
+        settings[name] = Settings.from_variables(name, {**connection, "inventory_hostname": name})
+    return Fleet(settings, on_command)
+
+
+def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, **options: Any) -> int:
+    """Run one playbook with the operator's flags; reporters and journal listen. Returns the exit code.
+
+    `options` are further fields of `RunOptions` (`extra_vars` are merged under the operator's).
+    """
+    from qcluster import engine
+    from qcluster.cli.shipped import folders
+    from qcluster.playbook import load
+
+    book = load(playbook, roles=folders("roles", Path.cwd()))
+    journal = None if flags.check else _journal(verb)
+    with _reporting(session, verb, flags, journal) as emit:
+        return engine.run(
+            book, session.inventory, session.fleet, run_options(session, verb, playbook, flags, **options), emit
+        )
+
+
+def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **more: Any) -> RunOptions:
+    """The engine's view of the flags."""
+    from qcluster.engine import RunOptions
+    from qcluster.report.journal import failed_hosts
+
+    limit = flags.limit
+    if flags.rerun_failed:
+        limit = ",".join(failed_hosts(RUNS, str(playbook))) or limit
+    extra = {**more.pop("extra_vars", {}), **flags.extra_vars}
+    return RunOptions(
+        verb=verb,
+        target=str(playbook),
+        limit=limit,
+        tags=flags.tags,
+        skip_tags=flags.skip_tags,
+        check=flags.check,
+        diff=flags.diff,
+        extra_vars=extra,
+        forks=flags.forks,
+        start_at_task=flags.start_at_task,
+        step=flags.step,
+        verbosity=flags.verbosity,
+        **more,
+    )
+
+
+def _journal(verb: str) -> Journal:
+    from qcluster.report.journal import Journal
+
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime())
+    folder = RUNS / f"{stamp}-{verb}"
+    count = 1
+    while folder.exists():
+        count += 1
+        folder = RUNS / f"{stamp}.{count}-{verb}"
+    return Journal(folder)
+
+
+@contextmanager
+def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None) -> Iterator[Emit]:
+    from qcluster.report.fanout import fan_out
+
+    front = _front(verb, flags)
+    reporters: list[Callable[[Event], None]] = [front]
+    if journal:
+        reporters.append(journal)
+        if session.plan:
+            from qcluster.serving.plan import as_json
+
+            journal.save_plan(as_json(session.plan))
+    emit = fan_out(reporters, _secrets(session.inventory))
+    session.listeners.append(emit)
+    try:
+        yield emit
+    finally:
+        session.listeners.remove(emit)
+        for reporter in (front, journal):
+            if reporter and hasattr(reporter, "close"):
+                reporter.close()
+
+
+def _front(verb: str, flags: RunFlags) -> Callable[[Event], None]:
+    if flags.output == "ndjson":
+        from qcluster.report.ndjson import NdjsonReporter
+
+        return NdjsonReporter(sys.stdout)
+    if flags.output in ("json", "junit"):
+        from qcluster.report.document import JsonReporter, JunitReporter
+
+        return JsonReporter(sys.stdout) if flags.output == "json" else JunitReporter(sys.stdout)
+    from qcluster.report.console import human, is_live
+    from qcluster.report.lines import Style
+
+    colour = is_live(sys.stderr, os.environ)
+    style = Style(flags.verbosity, flags.quiet, everything=verb in ("run", "exec"), colour=colour)
+    return human(sys.stderr, os.environ, style)
+
+
+SECRET_WORDS = ("password", "passwd", "secret", "api_key", "token", "ansible_become_pass", "ansible_ssh_pass")
+
+
+def _secrets(inventory: Inventory) -> Iterator[str]:
+    """The texts of every variable whose name says that it is a secret, and of every vault value."""
+    from qcluster.secret import Secret
+
+    for host in inventory.hosts.values():
+        for name, value in host.variables.items():
+            if isinstance(value, Secret):
+                yield value.reveal()
+            elif isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
+                yield str(value)
