@@ -56,7 +56,9 @@ class Call:
     """One task on one host, templated and type-checked: all that a module may look at.
 
     `find(kind, name)` looks a controller file up as Ansible does (`files/`, `templates/`, the role, the playbook).
-    `template(text)` renders Jinja with the task's variables.
+    `template(text)` renders Jinja with the task's variables, `evaluate(expression)` an expression without braces,
+    `template_file(path, settings)` a whole template file as Ansible's `template` does (`settings`: trim_blocks,
+    lstrip_blocks, newline_sequence, the delimiters, and `variables` that only this file sees).
     """
 
     host: str
@@ -67,6 +69,9 @@ class Call:
     find: Callable[[str, str], Path] = lambda kind, name: Path(name)
     template: Callable[[str], Any] = lambda text: text
     state_dir: str = ""
+    evaluate: Callable[[str], Any] = lambda expression: expression
+    template_file: Callable[[Path, Mapping[str, Any]], str] = lambda path, settings: path.read_text()
+    verbosity: int = 0
 
 
 @dataclass(frozen=True)

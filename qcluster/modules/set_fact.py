@@ -1,0 +1,38 @@
+"""set_fact: give the host variables for the rest of the run."""
+
+from __future__ import annotations
+
+import re
+
+from qcluster.command import Command
+from qcluster.modules.base import Call, Decision, Option, Spec
+from qcluster.modules.convert import boolean
+from qcluster.result import Outcome
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class SetFact:
+    """Every argument but `cacheable` is a variable; its value keeps its type."""
+
+    spec = Spec({"cacheable": Option("bool", default=False)}, any_key=True, help="Set variables of this host.")
+
+    def probe(self, call: Call) -> Command | None:
+        return None
+
+    def decide(self, call: Call, found: Outcome | None) -> Decision:
+        facts = {call.template(name): value for name, value in call.args.items() if name != "cacheable"}
+        wrong = [name for name in facts if not isinstance(name, str) or not _NAME.fullmatch(name)]
+        if wrong:
+            return Decision(failed=f"not a name for a variable: {', '.join(map(repr, wrong))}")
+        if not facts:
+            return Decision(failed="No key/value pairs provided, at least one is required for this action to succeed")
+        return Decision(values={"ansible_facts": {name: _value(value) for name, value in facts.items()}})
+
+
+def _value(value: object) -> object:
+    """`name=yes` in the short form gives text, which Ansible takes for a boolean."""
+    return boolean(value) if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no") else value
+
+
+set_fact = SetFact()
