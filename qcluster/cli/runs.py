@@ -44,7 +44,7 @@ def _row(row: dict[str, Any]) -> str:
 @click.option("--commands", is_flag=True, help="Only the remote commands that were run.")
 def show(run: str, host: str, commands: bool) -> None:
     """Tell one run: its hosts' logs, or the exact commands."""
-    folder = _find(run)
+    folder = find_run(run)
     click.echo(_row({"run": folder.name, **journal.summary(folder)}))
     for path in sorted((folder / "hosts").glob("*.log")):
         if host in ("", path.stem):
@@ -57,7 +57,8 @@ def _lines(path: Path, commands: bool) -> list[str]:
     return [f"  {line}" for line in lines if not commands or " exit " in line]
 
 
-def _find(name: str) -> Path:
+def find_run(name: str) -> Path:
+    """The folder of the one run whose name begins with `name`, or of the newest (`last`)."""
     known = journal.runs(RUNS)
     if name == "last" and known:
         return known[-1]
