@@ -151,7 +151,8 @@ def _compose(path: Path, text: str) -> list[yaml.Node]:
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part)
         line = mark.line + 1 if mark else 0
-        raise InputError([Problem(str(path), line, "", f"is not valid YAML: {what}", _syntax_hint(text, line))]) from error
+        problem = Problem(str(path), line, "", f"is not valid YAML: {what}", _syntax_hint(text, line))
+        raise InputError([problem]) from error
     except yaml.YAMLError as error:
         raise InputError([Problem(str(path), 0, "", f"is not valid YAML: {error}")]) from error
 
@@ -234,8 +235,9 @@ class _Builder:
                 self.note(source, "<< merges a mapping or a list of mappings")
                 continue
             made.update(value)
-            for mine, theirs in zip(made.marks[1:], value.marks[1:], strict=True):
-                mine.update(theirs)
+            made.marks.keys.update(value.marks.keys)
+            made.marks.items.update(value.marks.items)
+            made.marks.written.update(value.marks.written)
 
     def _sequence(self, node: yaml.SequenceNode) -> Seq:
         made = self._made[id(node)] = Seq()

@@ -1,0 +1,19 @@
+"""Jinja as Ansible uses it: native types, strict, lazy. `Templar(variables).render(value)`.
+
+`OMIT` is the value of `omit`; `unsafe(value)` marks what a host answered as data that is never rendered.
+"""
+
+from qcluster.templating.errors import Recursion, TemplateError, TemplateSyntax, UndefinedVariable
+from qcluster.templating.templar import Templar
+from qcluster.templating.values import OMIT, is_template, unsafe
+
+__all__ = [
+    "OMIT",
+    "Recursion",
+    "Templar",
+    "TemplateError",
+    "TemplateSyntax",
+    "UndefinedVariable",
+    "is_template",
+    "unsafe",
+]

@@ -1,0 +1,229 @@
+"""Jinja set up as Ansible does: native types, strict, sandboxed, variables rendered when a template reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
+from typing import Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.compiler import Frame
+from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END, Lexer
+from jinja2.nativetypes import NativeCodeGenerator
+from jinja2.parser import Parser
+from jinja2.runtime import Context, Macro
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
+
+from qcluster.templating.errors import Missing
+from qcluster.templating.values import LazyDict, LazyList, finish
+
+_MUTATORS = re.compile(r"\.\s*(?:append|clear|extend|insert|pop|popitem|remove|reverse|setdefault|sort|update)\b")
+_BITS = frozenset(("__and__", "__lshift__", "__or__", "__rshift__", "__xor__"))
+_RUN = "\0run"  # no variable can have this name
+_absent = object()
+
+
+class _Generator(NativeCodeGenerator):
+    """Keeps one lone value native; nothing but the text around expressions is folded at compile time."""
+
+    def _output_const_repr(self, group: Iterable[Any]) -> str:
+        return repr("".join(str(value) for value in group))
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible()
+        return node.as_const(frame.eval_ctx)
+
+
+class _Lexer(Lexer):
+    """Takes backslashes in the strings of `{{ }}` literally: YAML has read the escapes already, once is enough."""
+
+    def tokeniter(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> Iterator[tuple[int, str, str]]:
+        inside = state == "variable"
+        for line, token, value in super().tokeniter(source, name, filename, state):
+            if token == TOKEN_VARIABLE_BEGIN:
+                inside = True
+            elif token == TOKEN_VARIABLE_END:
+                inside = False
+            elif inside and token == TOKEN_STRING:
+                value = value.replace("\\", "\\\\")
+            yield line, token, value
+
+
+class VariableContext(Context):
+    """Looks names up in the run's variables; what it finds is rendered at that moment."""
+
+    run: Any = None
+
+    def resolve_or_missing(self, key: str) -> Any:
+        if key in self.vars:
+            return self.vars[key]
+        run = self.run
+        if run is not None:
+            value = run.lookup(key)
+            if value is not missing:
+                return value
+        return self.parent.get(key, missing)
+
+    def derived(self, locals: dict[str, Any] | None = None) -> Context:
+        context = super().derived(locals)
+        context.run = self.run  # type: ignore[attr-defined]
+        return context
+
+    def get_all(self) -> dict[str, Any]:
+        """What an included template gets: the names set so far, and the run that knows the variables."""
+        return {**self.parent, **self.vars, _RUN: self.run}
+
+
+class Template(jinja2.Template):
+    """A compiled template. `mutates`: it calls a method that changes a container, so it must get copies."""
+
+    mutates = False
+
+    def new_context(
+        self, vars: dict[str, Any] | None = None, shared: bool = False, locals: Mapping[str, Any] | None = None
+    ) -> Context:
+        context = super().new_context(vars, shared, locals)
+        context.run = (vars or {}).get(_RUN)  # type: ignore[attr-defined]
+        return context
+
+    def read(self, run: Any) -> Any:
+        """The native result, not yet finished: it may be lazy or missing."""
+        context = VariableContext(self.environment, self.globals, self.name, self.blocks)  # type: ignore[arg-type]
+        context.run = run
+        return self.environment.concat(self.root_render_func(context))
+
+
+class Environment(SandboxedEnvironment):
+    """One for the whole program; it holds no variables."""
+
+    code_generator_class = _Generator
+    context_class = VariableContext
+    template_class = Template
+
+    def __init__(self, *, literal_backslashes: bool = True, **options: Any):
+        options = {"trim_blocks": True, "undefined": Missing, "optimized": False, "autoescape": False, **options}
+        super().__init__(**options)
+        self._literal = literal_backslashes
+        self._own_lexer: Lexer | None = None
+
+    @property
+    def lexer(self) -> Lexer:
+        if self._own_lexer is None:
+            self._own_lexer = _Lexer(self) if self._literal else Lexer(self)
+        return self._own_lexer
+
+    def install(self, filters: Mapping[str, Callable[..., Any]], tests: Mapping[str, Callable[..., Any]]) -> None:
+        """Every filter and test, also Jinja's own, gets whole values and never sees a missing one unless it asks to."""
+        every_filter: dict[str, Callable[..., Any]] = {**self.filters, **filters}
+        every_test: dict[str, Callable[..., Any]] = {**self.tests, **tests}
+        self.filters = {name: _guard(function) for name, function in every_filter.items()}
+        self.tests = {name: _guard(function) for name, function in every_test.items()}
+
+    def compile_text(self, source: str) -> Template:
+        """A template from a text. Raises jinja2.TemplateSyntaxError."""
+        template = self.from_string(str(source))
+        assert isinstance(template, Template)
+        template.mutates = _MUTATORS.search(source) is not None
+        return template
+
+    def compile_value(self, expression: str) -> Template:
+        """A template from a bare expression (`when: a == 1`)."""
+        parser = Parser(self, str(expression), state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            raise jinja2.TemplateSyntaxError("unexpected text after the expression", parser.stream.current.lineno)
+        body: list[nodes.Node] = [nodes.Output([tree], lineno=1)]
+        for node in body:
+            node.set_environment(self)
+        template = self.from_string(nodes.Template(body, lineno=1))
+        assert isinstance(template, Template)
+        template.mutates = _MUTATORS.search(expression) is not None
+        return template
+
+    @staticmethod
+    def concat(parts: Iterable[Any]) -> Any:
+        """One value stays what it is, several become a text, none is None."""
+        found = [part for part in parts if part is not None]
+        if len(found) == 1:
+            return found[0]
+        return "".join([part if type(part) is str else str(finish(part)) for part in found]) if found else None
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """An attribute, else an item; what the sandbox forbids is looked up as an item only."""
+        value = getattr(obj, attribute, _absent)
+        if value is not _absent and self.is_safe_attribute(obj, attribute, value):
+            return value
+        try:
+            return obj[attribute]
+        except (TypeError, LookupError, AttributeError):
+            unsafe = value is not _absent
+            return self.unsafe_undefined(obj, attribute) if unsafe else self.undefined(obj=obj, name=attribute)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if attr in _BITS and isinstance(obj, int):
+            return True
+        return super().is_safe_attribute(obj, attr, value)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(__obj, Macro):
+            gone = _first_missing(args, kwargs)
+            if gone is not None:
+                return gone
+        return super().call(__context, __obj, *args, **kwargs)
+
+
+def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks a filter or test that wants to be called with missing values (`default`, `defined`)."""
+    function.sees_missing = True  # type: ignore[attr-defined]
+    return function
+
+
+_JINJA_SEES_MISSING = frozenset(("do_default", "test_defined", "test_undefined"))
+_JINJA_LAZY = frozenset(
+    f"{prefix}do_{name}"
+    for name in ("map", "select", "selectattr", "reject", "rejectattr", "list", "first", "last")
+    for prefix in ("", "sync_")
+) | {"len"}
+
+
+def _first_missing(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Missing | None:
+    for value in args:
+        if isinstance(value, Missing):
+            return value
+    for value in kwargs.values():
+        if isinstance(value, Missing):
+            return value
+    return None
+
+
+def _whole(value: Any) -> Any:
+    return finish(value) if isinstance(value, LazyDict | LazyList | list | tuple) else value
+
+
+def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
+    name = getattr(function, "__name__", "")
+    if getattr(function, "guarded", False):
+        return function
+    if getattr(function, "sees_missing", False) or name in _JINJA_SEES_MISSING:
+        return function
+    lazy = name in _JINJA_LAZY or getattr(function, "lazy", False)
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        gone = _first_missing(args, kwargs)
+        if gone is not None:
+            return gone
+        if not lazy:
+            args = tuple(map(_whole, args))
+            kwargs = {key: _whole(value) for key, value in kwargs.items()}
+        result = function(*args, **kwargs)
+        return list(result) if isinstance(result, Iterator) else result
+
+    guarded.guarded = True  # type: ignore[attr-defined]
+    return guarded

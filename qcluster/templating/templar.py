@@ -1,0 +1,145 @@
+"""Renders values with a host's variables. One Templar a set of variables; it may be used by several threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+from jinja2.utils import missing
+
+from qcluster.secret import Secret
+from qcluster.templating.environment import Environment, Template
+from qcluster.templating.errors import Broken, Missing, Recursion, TemplateError, UndefinedVariable, explain
+from qcluster.templating.values import OMIT, LazyDict, LazyList, finish, is_plain, is_template
+
+_SCALARS = (int, float, bool, type(None))
+
+
+@cache
+def environment() -> Environment:
+    """The one environment for values and expressions, with every filter, test and function."""
+    from qcluster.templating.builtin import install
+
+    return install(Environment())
+
+
+@lru_cache(maxsize=8192)
+def _text_template(source: str) -> Template:
+    return environment().compile_text(source)
+
+
+@lru_cache(maxsize=8192)
+def _expression_template(source: str) -> Template:
+    return environment().compile_value(source)
+
+
+class _Run:
+    """One render: the variables, those already rendered in it, and the names being rendered right now."""
+
+    __slots__ = ("busy", "done", "mutates", "revealed", "variables")
+
+    def __init__(self, variables: Mapping[str, Any], mutates: bool):
+        self.variables, self.mutates = variables, mutates
+        self.done: dict[str, Any] = {}
+        self.busy: list[str] = []
+        self.revealed: list[str] = []
+
+    def lookup(self, name: str) -> Any:
+        """The variable, rendered; `missing` where there is none; a Missing that explains itself where it cannot be."""
+        if name in self.done:
+            return self.done[name]
+        raw = self.variables.get(name, missing)
+        if raw is missing or type(raw) in _SCALARS:
+            return raw
+        if name in self.busy:
+            circle = " → ".join([*self.busy[self.busy.index(name) :], name])
+            return Broken(Recursion(f"recursive loop in variables: {circle}"))
+        self.busy.append(name)
+        value = self.done[name] = self.read(raw)
+        self.busy.pop()
+        return value
+
+    def read(self, raw: Any) -> Any:
+        """One value as a template sees it: texts rendered, containers lazy, secrets open (and remembered)."""
+        if isinstance(raw, str):
+            return self.render(raw) if is_template(raw) else raw
+        if isinstance(raw, Secret):
+            self.revealed.append(raw.reveal())
+            return self.revealed[-1]
+        if isinstance(raw, dict | list | tuple) and (self.mutates or not is_plain(raw)):
+            return LazyDict(raw, self.read) if isinstance(raw, dict) else LazyList(raw, self.read)
+        return raw
+
+    def render(self, raw: str) -> Any:
+        try:
+            result = _text_template(raw).read(self)
+            return self.own(finish(result)) if not isinstance(result, Missing) else result
+        except Exception as error:
+            explained = explain(error, raw)
+            gone = isinstance(explained, UndefinedVariable)
+            return Missing(hint=explained.what) if gone else Broken(explained)
+
+    def own(self, result: Any) -> Any:
+        """A container that the template may change must not be the variable itself."""
+        if self.mutates and isinstance(result, dict | list):
+            return LazyDict(result, _as_is) if isinstance(result, dict) else LazyList(result, _as_is)
+        return result
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+class Templar:
+    """Renders with these variables (as written; they may name one another)."""
+
+    def __init__(self, variables: Mapping[str, Any]):
+        self.variables = variables
+
+    def render(self, value: Any) -> Any:
+        """`value` with every template in it rendered, natively typed; `omit` items dropped.
+
+        A value without templates is returned as it is, not copied. Raises TemplateError.
+        """
+        if isinstance(value, str):
+            return self._result(_text_template, value) if is_template(value) else value
+        if isinstance(value, list | tuple):
+            return value if is_plain(value) else [item for item in map(self.render, value) if item is not OMIT]
+        if isinstance(value, dict):
+            return value if is_plain(value) else self._mapping(value)
+        return value
+
+    def evaluate(self, expression: str) -> Any:
+        """The native value of a bare Jinja expression, as in `when:`. Raises TemplateError."""
+        return self._result(_expression_template, expression)
+
+    def is_template(self, text: object) -> bool:
+        """True where rendering `text` could give something else."""
+        return is_template(text)
+
+    def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        pairs = ((self.render(key), self.render(item)) for key, item in value.items())
+        return {key: item for key, item in pairs if item is not OMIT}
+
+    def _result(self, compiled: Any, source: str) -> Any:
+        try:
+            template: Template = compiled(source)
+            run = _Run(self.variables, template.mutates)
+            result = finish(template.read(run))
+        except TemplateError:
+            raise
+        except Exception as error:
+            raise explain(error, source) from error
+        return sealed(result, run.revealed) if run.revealed else result
+
+
+def sealed(result: Any, revealed: list[str]) -> Any:
+    """`result` with every text that holds a revealed secret made a Secret again."""
+    if isinstance(result, str):
+        return Secret(result) if any(secret and secret in result for secret in revealed) else result
+    if isinstance(result, dict):
+        return {key: sealed(item, revealed) for key, item in result.items()}
+    if isinstance(result, list):
+        return [sealed(item, revealed) for item in result]
+    return result
