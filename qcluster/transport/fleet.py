@@ -1,0 +1,62 @@
+"""The transports of a run by host name, opened when first used; gateways are opened once and shared."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from qcluster.transport.base import Transport
+from qcluster.transport.settings import Settings
+from qcluster.transport.watched import OnCommand, Watched
+
+if TYPE_CHECKING:
+    from qcluster.transport.gateways import Gateways
+
+
+class Fleet(Mapping[str, Transport]):
+    """`fleet[host]` is the host's transport, the same one every time. Nothing is dialled before it is used."""
+
+    def __init__(self, settings: Mapping[str, Settings], on_command: OnCommand | None = None):
+        self._settings, self._on_command = settings, on_command
+        self._lock = threading.Lock()
+        self._made: dict[str, Transport] = {}
+        self._shared: Gateways | None = None
+
+    def __getitem__(self, host: str) -> Transport:
+        with self._lock:
+            if host not in self._made:
+                made = self._make(self._settings[host])
+                self._made[host] = Watched(made, self._on_command) if self._on_command else made
+            return self._made[host]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings)
+
+    def __len__(self) -> int:
+        return len(self._settings)
+
+    def _make(self, settings: Settings) -> Transport:
+        if settings.connection == "local":
+            from qcluster.transport.local import LocalTransport
+
+            return LocalTransport(settings.name)
+        from qcluster.transport.ssh import SshTransport
+
+        gateways = self._gateways()
+        return SshTransport(settings.name, lambda: gateways.dial(settings), settings.become)
+
+    def _gateways(self) -> Gateways:
+        """Paramiko is imported here, by the first host that needs it."""
+        from qcluster.transport.gateways import Gateways
+
+        self._shared = self._shared or Gateways()
+        return self._shared
+
+    def close(self) -> None:
+        with self._lock:
+            for transport in self._made.values():
+                transport.close()
+            self._made.clear()
+            if self._shared:
+                self._shared.close()

@@ -1,0 +1,91 @@
+"""The part of OpenSSH's command line that `ansible_ssh_common_args` may hold. Anything else is a named problem."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SshArgs:
+    """What the arguments say; empty where they say nothing. As in ssh, the first value given wins."""
+
+    jump: str = ""
+    known_hosts: tuple[Path, ...] = ()
+    host_keys: str = ""
+    connect_timeout: int | None = None
+    identity_files: tuple[Path, ...] = ()
+    port: int | None = None
+
+
+_LETTERS = {"J": "proxyjump", "i": "identityfile", "p": "port"}
+_HOST_KEY_WORDS = ("yes", "no", "off", "ask", "accept-new")
+
+
+def read_args(text: str, before: SshArgs | None = None) -> tuple[SshArgs, list[str]]:
+    """Read one string of arguments on top of `before`. Returns what holds then and the problems found."""
+    found, wrong = before or SshArgs(), []
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        return found, [f"cannot be split into words: {error}"]
+    for option, value in _options(words):
+        try:
+            found = _apply(found, option, value)
+        except ValueError as error:
+            wrong.append(str(error))
+    return found, wrong
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of option and value: `-o Name=value`, `-oName=value`, `-o 'Name value'`, `-J value`, …"""
+    rest = iter(words)
+    for word in rest:
+        letter, attached = word[1:2], word[2:]
+        if not word.startswith("-") or letter not in {"o", *_LETTERS}:
+            yield word, ""
+            continue
+        value = attached or next(rest, "")
+        if letter == "o":
+            name, _, value = value.replace("=", " ", 1).strip().partition(" ")
+            yield name, value.strip().strip('"')
+        else:
+            yield _LETTERS[letter], value
+
+
+def _apply(found: SshArgs, option: str, value: str) -> SshArgs:
+    reader = _READERS.get(option.lower())
+    if reader is None:
+        raise ValueError(f"{option!r} is not supported: use -o {', '.join(_NAMES)} or -J, -i, -p")
+    if not value:
+        raise ValueError(f"{option!r} has no value")
+    return reader(found, value)
+
+
+def _number(value: str, option: str) -> int:
+    if not value.isdigit():
+        raise ValueError(f"{option} {value!r} is not a whole number")
+    return int(value)
+
+
+def _host_keys(found: SshArgs, value: str) -> SshArgs:
+    if value not in _HOST_KEY_WORDS:
+        raise ValueError(f"StrictHostKeyChecking {value!r} is none of {', '.join(_HOST_KEY_WORDS)}")
+    return replace(found, host_keys=found.host_keys or value)
+
+
+def _paths(value: str) -> tuple[Path, ...]:
+    return tuple(Path(word).expanduser() for word in value.split())
+
+
+_READERS: dict[str, Callable[[SshArgs, str], SshArgs]] = {
+    "proxyjump": lambda f, v: replace(f, jump=f.jump or v),
+    "userknownhostsfile": lambda f, v: replace(f, known_hosts=f.known_hosts or _paths(v)),
+    "stricthostkeychecking": _host_keys,
+    "connecttimeout": lambda f, v: replace(f, connect_timeout=f.connect_timeout or _number(v, "ConnectTimeout")),
+    "identityfile": lambda f, v: replace(f, identity_files=(*f.identity_files, Path(v).expanduser())),
+    "port": lambda f, v: replace(f, port=f.port or _number(v, "Port")),
+}
+_NAMES = ("ProxyJump", "UserKnownHostsFile", "StrictHostKeyChecking", "ConnectTimeout", "IdentityFile", "Port")
