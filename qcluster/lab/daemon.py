@@ -18,7 +18,7 @@ from qcluster.lab import faults
 from qcluster.lab.furnish import furnish
 from qcluster.lab.layout import Lab, LabHost, load, write_whole
 from qcluster.lab.sessions import HostSession
-from qcluster.lab.toolbox import fill
+from qcluster.lab.toolbox import fill, link
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 WATCH_SECONDS = 0.2
@@ -37,7 +37,7 @@ class Site:
     def env(self) -> dict[str, str]:
         root = self.lab.root(self.host.name)
         return {
-            "PATH": f"{self.lab.directory}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(root / "home"),
             "USER": getpass.getuser(),
             "LOGNAME": getpass.getuser(),
@@ -102,6 +102,8 @@ class Daemon:
         for name, host in self.lab.hosts.items():
             site = self.sites.setdefault(name, Site(self.lab, host))
             site.lab, site.host = self.lab, host
+            if not (self.lab.root(name) / "bin").exists():
+                link(self.lab, name)
         await self.obey_faults()
         ready = {"pid": os.getpid(), "port": self.lab.port, "hosts": sorted(self.sites)}
         write_whole(self.lab.ready, json.dumps(ready))
