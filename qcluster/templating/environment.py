@@ -120,8 +120,8 @@ class Environment(SandboxedEnvironment):
 
     def install(self, filters: Mapping[str, Callable[..., Any]], tests: Mapping[str, Callable[..., Any]]) -> None:
         """Every filter and test, also Jinja's own, gets whole values and never sees a missing one unless it asks to."""
-        every_filter: dict[str, Callable[..., Any]] = {**self.filters, **filters}
-        every_test: dict[str, Callable[..., Any]] = {**self.tests, **tests}
+        every_filter: dict[str, Any] = {**dict[str, Any](self.filters), **filters}
+        every_test: dict[str, Any] = {**dict[str, Any](self.tests), **tests}
         self.filters = {name: _guard(function) for name, function in every_filter.items()}
         self.tests = {name: _guard(function) for name, function in every_test.items()}
 

@@ -1,0 +1,96 @@
+"""An inventory while it is being read: who is in which group, and the variables written at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from qcluster.errors import Problem
+from qcluster.schema import Place
+
+Variables = dict[str, Any]
+
+
+@dataclass
+class GroupDraft:
+    """`written`: mappings of variables from inventory files; `beside`: those of group_vars. In order of reading."""
+
+    name: str
+    hosts: dict[str, None] = field(default_factory=dict)
+    children: dict[str, None] = field(default_factory=dict)
+    written: list[Variables] = field(default_factory=list)
+    beside: list[Variables] = field(default_factory=list)
+    priority: int = 1
+
+
+@dataclass
+class HostDraft:
+    name: str
+    written: list[Variables] = field(default_factory=list)
+    beside: list[Variables] = field(default_factory=list)
+
+
+@dataclass
+class Draft:
+    """What all files of one source say. `problems` collects every mistake."""
+
+    hosts: dict[str, HostDraft] = field(default_factory=dict)
+    groups: dict[str, GroupDraft] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.group("all")
+        self.group("ungrouped")
+
+    def group(self, name: str) -> GroupDraft:
+        return self.groups.setdefault(name, GroupDraft(name))
+
+    def host(self, name: str) -> HostDraft:
+        return self.hosts.setdefault(name, HostDraft(name))
+
+    def note(self, where: Place, path: str, what: str, hint: str = "") -> None:
+        self.problems.append(Problem(where.file, where.line, path, what, hint))
+
+    def adopt(self, parent: str, child: str) -> bool:
+        """Make `child` a child of `parent`; False where that would close a circle."""
+        if parent == child or parent in self.below(child):
+            return False
+        self.group(parent).children[child] = None
+        return True
+
+    def below(self, name: str) -> dict[str, None]:
+        """All groups under a group, in order, without itself."""
+        found: dict[str, None] = {}
+        for child in self.group(name).children:
+            found[child] = None
+            found.update(self.below(child))
+        return found
+
+    def settle(self) -> None:
+        """Ansible's last step: what has no parent is under `all`; a host in no group is `ungrouped`."""
+        adopted = {child for group in self.groups.values() for child in group.children}
+        for name in self.groups:
+            if name != "all" and name not in adopted:
+                self.group("all").children[name] = None
+        grouped = {
+            host for name, group in self.groups.items() if name not in ("all", "ungrouped") for host in group.hosts
+        }
+        for name in self.hosts:
+            self.group("all").hosts.pop(name, None)
+            if name in grouped:
+                self.group("ungrouped").hosts.pop(name, None)
+            else:
+                self.group("ungrouped").hosts[name] = None
+
+    def depths(self) -> dict[str, int]:
+        """How far each group is below `all`, by the longest way."""
+        found: dict[str, int] = {}
+        for name, depth in self._walk("all", 0):
+            found[name] = max(depth, found.get(name, 0))
+        return found
+
+    def _walk(self, name: str, depth: int) -> Iterator[tuple[str, int]]:
+        yield name, depth
+        for child in self.group(name).children:
+            yield from self._walk(child, depth + 1)

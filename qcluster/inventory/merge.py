@@ -1,0 +1,80 @@
+"""Ansible's precedence within an inventory: which of several values of a variable a host gets, and from where.
+
+Files first (all < parent < child), then group_vars/ in the same order, then the host, its host_vars/, and `-e`.
+Source: ansible-core 2.19, `VariableManager.get_vars` with the default VARIABLE_PRECEDENCE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qcluster.inventory.draft import Draft
+from qcluster.inventory.model import Group, Host, Inventory, Origin
+from qcluster.schema import key_place
+
+Layer = tuple[str, Mapping[str, Any]]
+
+
+def build(path: Path, draft: Draft, extra: Mapping[str, Any]) -> Inventory:
+    """The finished inventory."""
+    ranks = _ranks(draft)
+    members = _members(draft)
+    hosts = {name: _host(draft, name, _groups_of(members, ranks, name), extra) for name in _host_order(draft, members)}
+    groups = {name: _group(draft, name, members[name], tuple(hosts)) for name in draft.groups}
+    return Inventory(str(path), hosts, groups)
+
+
+def _ranks(draft: Draft) -> dict[str, tuple[int, int, str]]:
+    depths = draft.depths()
+    return {name: (depths.get(name, 0), group.priority, name) for name, group in draft.groups.items()}
+
+
+def _members(draft: Draft) -> dict[str, dict[str, None]]:
+    """Every group's hosts and those of all its children. `all` has every host, in the order written."""
+    found = {}
+    for name, group in draft.groups.items():
+        found[name] = dict(group.hosts)
+        for child in draft.below(name):
+            found[name].update(draft.groups[child].hosts)
+    found["all"] = dict.fromkeys(draft.hosts)
+    return found
+
+
+def _host_order(draft: Draft, members: dict[str, dict[str, None]]) -> list[str]:
+    return list(members["all"])
+
+
+def _groups_of(members: Mapping[str, Mapping[str, None]], ranks: Mapping[str, Any], host: str) -> list[str]:
+    return sorted((name for name, hosts in members.items() if host in hosts and name != "all"), key=lambda n: ranks[n])
+
+
+def _host(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]) -> Host:
+    origins: dict[str, list[Origin]] = {}
+    for level, layer in _layers(draft, name, groups, extra):
+        for key, value in layer.items():
+            where = key_place(layer, key)
+            origins.setdefault(key, []).append(Origin(where.file, where.line, level, value))
+    variables = {key: found[-1].value for key, found in origins.items()}
+    return Host(name, variables, tuple(reversed(groups)), {key: tuple(found) for key, found in origins.items()})
+
+
+def _layers(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]) -> Iterator[Layer]:
+    ordered = ["all", *groups]
+    for group in ordered:
+        yield from ((group, layer) for layer in draft.groups[group].written)
+    for group in ordered:
+        yield from ((group, layer) for layer in draft.groups[group].beside)
+    yield from (("host", layer) for layer in (*draft.hosts[name].written, *draft.hosts[name].beside))
+    if extra:
+        yield "extra", extra
+
+
+def _group(draft: Draft, name: str, members: Mapping[str, None], order: tuple[str, ...]) -> Group:
+    group = draft.groups[name]
+    variables: dict[str, Any] = {}
+    for layer in (*group.written, *group.beside):
+        variables.update(layer)
+    hosts = tuple(host for host in order if host in members)
+    return Group(name, hosts, tuple(group.children), variables, tuple(group.hosts))
