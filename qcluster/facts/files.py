@@ -49,16 +49,21 @@ look() {
   if [ "$content" = yes ] && [ -f "$p" ] && [ -r "$p" ]; then base64 -w0 <"$p"; fi
   printf '\0'
 }
-sum=$1 content=$2 owner=$3 group=$4
-shift 4
+sum=$1 content=$2 below=$3 owner=$4 group=$5
+shift 5
+printf '%s\0' "$#"
 umask; id; printf '\0'
 [ -n "$owner" ] && numbered "$owner"; printf '\0'
 [ -n "$group" ] && grouped "$group"; printf '\0'
 for path in "$@"; do look "$path"; done
+if [ "$below" = yes ]; then
+  expand "$1"
+  find "$p" -mindepth 1 -exec stat --printf '%f %u %g %U\t%G\t%n\0' -- {} +
+fi
 printf 'end\0'
 """
 )
-_HEADER, _EACH = 3, 8
+_HEADER, _EACH = 4, 8
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,11 @@ class File:
         """In the words of Ansible's `file`: absent, link, directory, hard or file."""
         if not self.exists:
             return "absent"
-        if stat.S_ISLNK(self.mode):
+        if self.is_link:
             return "link"
         if stat.S_ISDIR(self.mode):
             return "directory"
-        return "hard" if self.numbers["nlink"] > 1 else "file"
+        return "hard" if self.numbers.get("nlink", 1) > 1 else "file"
 
     @property
     def permissions(self) -> int:
@@ -105,13 +110,20 @@ class File:
         return stat.S_ISDIR((self.followed or self).mode)
 
     @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.mode)
+
+    @property
     def has_parent(self) -> bool:
         return "d" in self.access
 
 
 @dataclass(frozen=True)
 class Look:
-    """Some paths of a host, and who looks. `owner_id` and `group_id` are those of the names asked for, if known."""
+    """Some paths of a host, and who looks. `owner_id` and `group_id` are those of the names asked for, if known.
+
+    `below` are all entries under the first path, where asked for.
+    """
 
     files: tuple[File, ...]
     umask: int
@@ -121,28 +133,33 @@ class Look:
     group: str
     owner_id: int | None = None
     group_id: int | None = None
+    below: tuple[File, ...] = ()
 
     @property
     def file(self) -> File:
         return self.files[0]
 
 
-def look(*paths: str, checksum: str = "sha1", content: bool = False, owner: str = "", group: str = "") -> Fact[Look]:
+def look(
+    *paths: str, checksum: str = "sha1", content: bool = False, owner: str = "", group: str = "", below: bool = False
+) -> Fact[Look]:
     """Ask about `paths`. `checksum` is sha1, md5, sha256, … or empty for none; `owner` and `group` are looked up."""
-    command = sh(SCRIPT, checksum, "yes" if content else "no", owner, group, *paths)
-    return Fact(command, read)
+    asked = ["yes" if answer else "no" for answer in (content, below)]
+    return Fact(sh(SCRIPT, checksum, *asked, owner, group, *paths), read)
 
 
 def read(outcome: Outcome) -> Look:
     fields = outcome.stdout.split(b"\0")
-    if fields[-2:] != [b"end", b""] or (len(fields) - _HEADER - 2) % _EACH:
+    if not outcome.ok or fields[-2:] != [b"end", b""]:
         raise UnreadableOutput("files cannot be looked at", outcome.err or outcome.out)
-    umask, _, identity = fields[0].decode().partition("\n")
+    umask, _, identity = fields[1].decode().partition("\n")
     (uid, user), (gid, group) = (_identity(word) for word in identity.split()[:2])
-    records = [fields[at : at + _EACH] for at in range(_HEADER, len(fields) - 2, _EACH)]
+    end = _HEADER + _EACH * int(fields[0])
     return Look(
-        tuple(_file(record) for record in records), int(umask, 8), uid, gid, user, group,
-        owner_id=_number(fields[1]), group_id=_number(fields[2].decode().split(":")[2:3]),
+        tuple(_file(fields[at : at + _EACH]) for at in range(_HEADER, end, _EACH)),
+        int(umask, 8), uid, gid, user, group,
+        owner_id=_number(fields[2]), group_id=_number(b"".join(fields[3].split(b":")[2:3])),
+        below=tuple(_entry(text) for text in fields[end:-2]),
     )  # fmt: skip
 
 
@@ -152,9 +169,14 @@ def _identity(word: str) -> tuple[int, str]:
     return int(number), name.removesuffix(")") or number
 
 
-def _number(field: bytes | Sequence[str]) -> int | None:
-    text = field.decode() if isinstance(field, bytes) else "".join(field)
+def _number(text: bytes) -> int | None:
     return int(text) if text.strip().isdigit() else None
+
+
+def _entry(text: bytes) -> File:
+    numbers, group, name = text.decode("utf-8", "surrogateescape").split("\t", 2)
+    mode, uid, gid, owner = numbers.split(" ", 3)
+    return File(name, True, int(mode, 16), int(uid), int(gid), owner, group)
 
 
 def _file(record: Sequence[bytes]) -> File:
