@@ -40,7 +40,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.group("all")
+        self.group("all").children["ungrouped"] = None
         self.group("ungrouped")
 
     def group(self, name: str) -> GroupDraft:
@@ -60,11 +60,12 @@ class Draft:
         return True
 
     def below(self, name: str) -> dict[str, None]:
-        """All groups under a group, in order, without itself."""
+        """All groups under a group, nearest level first, without itself."""
         found: dict[str, None] = {}
-        for child in self.group(name).children:
-            found[child] = None
-            found.update(self.below(child))
+        level = list(self.group(name).children)
+        while level:
+            found.update(dict.fromkeys(level))
+            level = [child for parent in level for child in self.group(parent).children if child not in found]
         return found
 
     def settle(self) -> None:
@@ -73,15 +74,12 @@ class Draft:
         for name in self.groups:
             if name != "all" and name not in adopted:
                 self.group("all").children[name] = None
-        grouped = {
-            host for name, group in self.groups.items() if name not in ("all", "ungrouped") for host in group.hosts
-        }
-        for name in self.hosts:
-            self.group("all").hosts.pop(name, None)
-            if name in grouped:
-                self.group("ungrouped").hosts.pop(name, None)
-            else:
-                self.group("ungrouped").hosts[name] = None
+        named = [group for name, group in self.groups.items() if name not in ("all", "ungrouped")]
+        grouped = {host for group in named for host in group.hosts}
+        ungrouped = self.group("ungrouped").hosts
+        ungrouped.update(dict.fromkeys(self.hosts))
+        for name in grouped:
+            ungrouped.pop(name, None)
 
     def depths(self) -> dict[str, int]:
         """How far each group is below `all`, by the longest way."""

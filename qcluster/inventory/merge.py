@@ -19,10 +19,9 @@ Layer = tuple[str, Mapping[str, Any]]
 
 def build(path: Path, draft: Draft, extra: Mapping[str, Any]) -> Inventory:
     """The finished inventory."""
-    ranks = _ranks(draft)
-    members = _members(draft)
-    hosts = {name: _host(draft, name, _groups_of(members, ranks, name), extra) for name in _host_order(draft, members)}
-    groups = {name: _group(draft, name, members[name], tuple(hosts)) for name in draft.groups}
+    ranks, members = _ranks(draft), _members(draft)
+    hosts = {name: _host(draft, name, _groups_of(members, ranks, name), extra) for name in members["all"]}
+    groups = {name: _group(draft, name, members[name]) for name in draft.groups}
     return Inventory(str(path), hosts, groups)
 
 
@@ -32,18 +31,13 @@ def _ranks(draft: Draft) -> dict[str, tuple[int, int, str]]:
 
 
 def _members(draft: Draft) -> dict[str, dict[str, None]]:
-    """Every group's hosts and those of all its children. `all` has every host, in the order written."""
+    """Every group's hosts: its own first, then those of its children, level by level."""
     found = {}
     for name, group in draft.groups.items():
         found[name] = dict(group.hosts)
         for child in draft.below(name):
             found[name].update(draft.groups[child].hosts)
-    found["all"] = dict.fromkeys(draft.hosts)
     return found
-
-
-def _host_order(draft: Draft, members: dict[str, dict[str, None]]) -> list[str]:
-    return list(members["all"])
 
 
 def _groups_of(members: Mapping[str, Mapping[str, None]], ranks: Mapping[str, Any], host: str) -> list[str]:
@@ -71,10 +65,10 @@ def _layers(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]
         yield "extra", extra
 
 
-def _group(draft: Draft, name: str, members: Mapping[str, None], order: tuple[str, ...]) -> Group:
+def _group(draft: Draft, name: str, members: Mapping[str, None]) -> Group:
     group = draft.groups[name]
     variables: dict[str, Any] = {}
     for layer in (*group.written, *group.beside):
         variables.update(layer)
-    hosts = tuple(host for host in order if host in members)
-    return Group(name, hosts, tuple(group.children), variables, tuple(group.hosts))
+    direct = () if name == "all" else tuple(group.hosts)
+    return Group(name, tuple(members), tuple(group.children), variables, direct)

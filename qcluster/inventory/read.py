@@ -118,13 +118,13 @@ def _group(draft: Draft, name: str, data: Any, at: tuple[Any, Any], path: str = 
         if key not in SECTIONS:
             hint = did_you_mean(str(key), SECTIONS) or f"hosts stand under {name}.hosts, groups under {name}.children"
             draft.note(key_place(data, key), path, f"unknown key {key!r}", hint)
-    _hosts(draft, name, data, path)
-    _children(draft, name, data, path)
     variables = _section(draft, data, "vars", path)
     if variables:
         priority = variables.pop("ansible_group_priority", None)
         group.written.append(variables)
         _priority(draft, name, variables, priority)
+    _children(draft, name, data, path)
+    _hosts(draft, name, data, path)
 
 
 def _section(draft: Draft, data: Map, key: str, path: str) -> Map:
@@ -183,7 +183,8 @@ def _port_layer(hosts: Map, pattern: str, port: int | None) -> Map | None:
 
 def _host(draft: Draft, group: str, name: str, variables: Map | None, port: Map | None) -> None:
     draft.group(group).hosts[name] = None
-    draft.host(name).written.extend(layer for layer in (port, variables) if layer)
+    layers = (variables,) if name in draft.hosts else (port, variables)  # as Ansible: a port counts where first named
+    draft.host(name).written.extend(layer for layer in layers if layer)
 
 
 def _children(draft: Draft, group: str, data: Map, path: str) -> None:
