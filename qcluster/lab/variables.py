@@ -62,6 +62,7 @@ def connection(lab: Lab, host: LabHost) -> dict[str, Any]:
         "ansible_ssh_private_key_file": str(lab.client_key),
         "ansible_ssh_common_args": f"-o {quote(f'UserKnownHostsFile={lab.known_hosts}')} -o StrictHostKeyChecking=yes",
         "ip": host.address,
+        "state_root": "~/.local/state/qcluster",
     }
 
 

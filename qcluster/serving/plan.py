@@ -6,8 +6,10 @@ Values that only a host knows stay `<fact:NAME>` texts (`<fact:nic>`, `<fact:har
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 
@@ -143,6 +145,24 @@ class Plan:
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """The stable JSON form of `qcluster plan --json`: plain dicts, lists, texts and numbers."""
-    from dataclasses import asdict
-
     return asdict(plan)
+
+
+def from_json(data: Mapping[str, Any]) -> Plan:
+    """A plan from its JSON form. Raises ValueError when it is not one."""
+    plan = _adapter().validate_python(data)
+    assert isinstance(plan, Plan)
+    return plan
+
+
+def fact_names(plan: Plan) -> tuple[str, ...]:
+    """Names of the facts that the plan still lacks."""
+    shown = [plan.model, plan.hosts, plan.instances, plan.proxy]
+    return tuple(sorted(set(re.findall(r"<fact:([a-z_]+)>", repr(shown)))))
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Plan)

@@ -1,0 +1,70 @@
+"""The KV transfer configuration of prefill and decode: generated from one topology, never typed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qcluster.serving.deployment import CONNECTED
+from qcluster.serving.topology import Slot
+
+_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
+
+
+def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
+    """`--kv-transfer-config` of one process; None where it has no connector.
+
+    Source: pd_disaggregation_mooncake_multi_node.md; `check_kv_extra_config` in vllm_ascend/utils.py at v0.23.0.
+    """
+    if slot.placement.role not in CONNECTED:
+        return None
+    settings = slot.placement.settings
+    config = {
+        "kv_connector": settings.connector,
+        "kv_role": _ROLES[slot.placement.role],
+        "kv_port": str(slot.kv_port),
+        "engine_id": slot.name,
+        "kv_connector_extra_config": {**_sides(slot, everyone), **settings.kv_extra},
+    }
+    return _pooled(config, settings.kv_pool) if settings.kv_pool else config
+
+
+def _sides(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:
+    return {role: _size(_seen(slot, role, everyone)) for role in CONNECTED}
+
+
+def _seen(slot: Slot, role: str, everyone: Sequence[Slot]) -> Slot:
+    """The process that stands for `role`: the process itself on its own side, the first one on the other."""
+    if slot.placement.role == role:
+        return slot
+    return next((other for other in everyone if other.placement.role == role), slot)
+
+
+def _size(slot: Slot) -> dict[str, int]:
+    settings = slot.placement.settings
+    size = {"dp_size": slot.dp_size, "tp_size": settings.tp or 1}
+    return {**size, "pp_size": settings.pp} if settings.pp > 1 else size
+
+
+def _pooled(config: Mapping[str, Any], pool: Mapping[str, Any]) -> dict[str, Any]:
+    """A point-to-point connector beside a KV pool (docs/source/user_guide/feature_guide/kv_pool.md)."""
+    second = {
+        "kv_connector": pool.get("connector", "AscendStoreConnector"),
+        "kv_role": config["kv_role"],
+        "kv_connector_extra_config": {key: value for key, value in pool.items() if key != "connector"},
+    }
+    return {
+        "kv_connector": "MultiConnector",
+        "kv_role": config["kv_role"],
+        "engine_id": config["engine_id"],
+        "kv_connector_extra_config": {"connectors": [dict(config), second]},
+    }
+
+
+def handshake_port(config: Any, fallback: int | None) -> int | None:
+    """The kv_port that a (possibly hand-written) configuration names; of a MultiConnector the first that has one."""
+    if not isinstance(config, Mapping):
+        return fallback
+    parts = (config.get("kv_connector_extra_config") or {}).get("connectors", [])
+    found = [str(part["kv_port"]) for part in (config, *parts) if isinstance(part, Mapping) and "kv_port" in part]
+    return int(found[0]) if found and found[0].isdigit() else fallback

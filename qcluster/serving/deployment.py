@@ -1,0 +1,205 @@
+"""The deployment as the inventory means it: model, release, placements, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qcluster.errors import Problem
+from qcluster.inventory.model import Inventory
+from qcluster.schema import did_you_mean
+from qcluster.serving import catalogue, versions
+from qcluster.serving.catalogue import Preset, Recipe, Variant
+from qcluster.serving.settings import Placement, misspelt, placements
+from qcluster.serving.situation import Situation
+from qcluster.serving.variables import VARIABLES
+
+CONNECTED = ("prefill", "decode")
+"""Roles that have a KV connector."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is to be served, and where. Sizes and ports of every placement are numbers now."""
+
+    name: str
+    inventory: Inventory
+    recipe: Recipe
+    variant: Variant
+    release: str
+    placements: tuple[Placement, ...]
+
+    @property
+    def moe(self) -> bool:
+        return self.recipe.shape == "moe"
+
+    @property
+    def downloaded(self) -> bool:
+        """Whether the weights come from a hub (else they are a folder that exists already)."""
+        return not self.variant.weights.startswith("/")
+
+    def of(self, role: str) -> tuple[Placement, ...]:
+        """The placements of one role."""
+        return tuple(placement for placement in self.placements if placement.role == role)
+
+    def preset(self, placement: Placement) -> Preset | None:
+        """The scenario that a standalone placement follows."""
+        return self.recipe.presets.get(placement.settings.preset) if placement.role == "standalone" else None
+
+    def situation(self, placement: Placement) -> Situation:
+        """What shims and deviations are compared with."""
+        settings = placement.settings
+        return {
+            "release": self.release,
+            "role": placement.role,
+            "shape": self.recipe.shape,
+            "hybrid": self.recipe.hybrid,
+            "seed": self.recipe.seed,
+            "hardware": settings.hardware,
+            "runtime": settings.container_runtime,
+            "connected": placement.role in CONNECTED,
+            "preset": settings.preset,
+            "downloaded": self.downloaded,
+            "jemalloc": settings.jemalloc == "auto",
+        }
+
+
+def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment | None:
+    """The deployment of an inventory; None when it has no serving host."""
+    problems.extend(misspelt(inventory))
+    found = placements(inventory, problems)
+    if not found:
+        problems.append(
+            Problem(inventory.path, 0, "", "no host serves", "add hosts to prefill and decode, or standalone")
+        )
+        return None
+    problems.extend(_both_sides(inventory, found))
+    problems.extend(_not_shared(found))
+    first = found[0]
+    recipe, variant = _model(first, problems)
+    return Deployment(
+        first.settings.deployment or Path(inventory.path).stem,
+        inventory,
+        recipe,
+        variant,
+        _release(first),
+        tuple(_defaulted(placement, recipe, problems) for placement in found),
+    )
+
+
+def _both_sides(inventory: Inventory, found: Iterable[Placement]) -> Iterable[Problem]:
+    roles = {placement.role for placement in found}
+    for one, other in (CONNECTED, reversed(CONNECTED)):
+        if one in roles and other not in roles:
+            yield Problem(inventory.path, 0, one, f"has hosts, but {other} has none", "use standalone without PD")
+
+
+def _not_shared(found: list[Placement]) -> Iterable[Problem]:
+    for name, variable in VARIABLES.items():
+        if not variable.shared:
+            continue
+        first = getattr(found[0].settings, name)
+        for placement in found[1:]:
+            if getattr(placement.settings, name) != first:
+                yield placement.problem(
+                    name, f"differs from {found[0].host.name}'s", "it holds for the whole deployment"
+                )
+
+
+def _model(placement: Placement, problems: list[Problem]) -> tuple[Recipe, Variant]:
+    model = placement.settings.model
+    if isinstance(model, Mapping):
+        return inline(placement, model, problems)
+    known = catalogue.models()
+    if model not in known:
+        hint = did_you_mean(model, known) or f"known: {', '.join(known)}; or a mapping with weights and shape"
+        problems.append(placement.problem("model", f"there is no recipe for {model!r}", hint))
+        model = VARIABLES["model"].default
+    return known[model]
+
+
+_INLINE = ("weights", "served_name", "shape", "hybrid", "max_model_len", "weights_gb", "kv_bytes_per_token", "since")
+
+
+def inline(placement: Placement, model: Mapping[str, Any], problems: list[Problem]) -> tuple[Recipe, Variant]:
+    """A model that the inventory defines. It gets no flag that the plan does not own."""
+    for key in model:
+        if key not in _INLINE:
+            problems.append(placement.problem("model", f"has no key {key!r}", did_you_mean(str(key), _INLINE)))
+    if not model.get("weights"):
+        problems.append(placement.problem("model", "needs weights: a hub id or an absolute path"))
+    if model.get("shape") not in ("dense", "moe"):
+        problems.append(placement.problem("model", "needs shape: dense or moe"))
+    weights = str(model.get("weights", ""))
+    name = weights.rpartition("/")[2] or "model"
+    recipe = Recipe(
+        "inline",
+        shape=str(model.get("shape", "dense")),
+        hybrid=bool(model.get("hybrid", False)),
+        max_model_len=int(model.get("max_model_len", 0)),
+        kv_bytes_per_token=int(model.get("kv_bytes_per_token", 0)),
+    )
+    served = str(model.get("served_name") or name)
+    return recipe, Variant(name, weights, served, str(model.get("since", "")), float(model.get("weights_gb", 0)))
+
+
+def _release(placement: Placement) -> str:
+    settings = placement.settings
+    return settings.release or versions.of_image(settings.image) or str(catalogue.releases()["default"])
+
+
+def _defaulted(placement: Placement, recipe: Recipe, problems: list[Problem]) -> Placement:
+    """Fill in tp, npus, dp, ports, preset: what follows from the recipe and the hardware."""
+    settings = placement.settings
+    preset = _preset(placement, recipe, problems)
+    tp = settings.tp or (recipe.presets[preset].tp if preset else recipe.tp)
+    width = tp * settings.pp * settings.pcp
+    npus = settings.npus or _all_npus(placement, width, problems)
+    filled = replace(
+        settings,
+        preset=preset,
+        tp=tp,
+        npus=npus,
+        dp=settings.dp or max(1, len(npus) // width),
+        nic=settings.nic or "<fact:nic>",
+        dp_mode=settings.dp_mode or ("internal" if placement.role == "standalone" else "external"),
+        port_base=settings.port_base or (8000 if placement.role == "standalone" else 7100),
+        kv_port=settings.kv_port or _kv_port(placement),
+        connector=settings.connector or recipe.connector,
+    )
+    return replace(placement, settings=filled)
+
+
+def _preset(placement: Placement, recipe: Recipe, problems: list[Problem]) -> str:
+    settings = placement.settings
+    if placement.role != "standalone":
+        if settings.preset:
+            problems.append(
+                placement.problem("preset", "is for standalone hosts", "the seed gives one PD configuration")
+            )
+        return ""
+    known = [name for name, preset in recipe.presets.items() if settings.hardware in (*preset.hardware, "auto")]
+    if settings.preset and settings.preset not in known:
+        what = f"{settings.preset!r} is not given for {recipe.title or recipe.family} on {settings.hardware}"
+        problems.append(placement.problem("preset", what, f"known: {', '.join(known) or 'none'}"))
+    chosen = settings.preset or recipe.preset
+    return chosen if chosen in known else ""
+
+
+def _all_npus(placement: Placement, width: int, problems: list[Problem]) -> tuple[int, ...]:
+    settings = placement.settings
+    if settings.hardware != "auto":
+        return tuple(range(catalogue.hardware()[settings.hardware].npus))
+    if settings.dp is None:
+        hint = "say hardware: a2 or a3, or npus, or dp"
+        problems.append(placement.problem("hardware", "is auto, so the number of NPUs is not known yet", hint))
+    return tuple(range((settings.dp_local or settings.dp or 1) * width))
+
+
+def _kv_port(placement: Placement) -> int:
+    table = catalogue.hardware()
+    name = placement.settings.hardware
+    first = max(entry.kv_port for entry in table.values()) if name == "auto" else table[name].kv_port
+    return first + (200 if placement.role == "decode" else 0)

@@ -1,0 +1,37 @@
+"""Digests: what a label says about what runs, so that only what differs moves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from qcluster.serving.plan import HostPlan, Instance, Plan, ProxyPlan
+
+
+def digest(value: Any) -> str:
+    """A short name of a value, the same in whatever order its mappings were written."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sealed_host(deployment: str, host: HostPlan, instances: Sequence[Instance]) -> HostPlan:
+    """The host with its digest (of its own part only), and its containers with their labels."""
+    own = [asdict(instance) for instance in instances if instance.host == host.name]
+    mark = digest([asdict(host), own])
+    labels = {"qcluster.deployment": deployment, "qcluster.host": host.name, "qcluster.digest": mark}
+    return replace(host, digest=mark, containers=tuple(replace(one, labels=labels) for one in host.containers))
+
+
+def sealed_proxy(deployment: str, proxy: ProxyPlan) -> ProxyPlan:
+    """The proxy with its own digest and labels."""
+    mark = digest(asdict(proxy))
+    labels = {"qcluster.deployment": deployment, "qcluster.host": proxy.host, "qcluster.digest": mark}
+    return replace(proxy, digest=mark, labels={**labels, "qcluster.role": "proxy"})
+
+
+def plan_digest(plan: Plan) -> str:
+    """The digest of the whole plan; notes and explanations are not part of it."""
+    return digest({**asdict(plan), "digest": "", "notes": [], "explain": {}})

@@ -1,0 +1,176 @@
+"""One process's command line and environment, with the origin of each part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qcluster.errors import Problem
+from qcluster.serving import catalogue
+from qcluster.serving.connector import kv_transfer
+from qcluster.serving.deployment import CONNECTED, Deployment
+from qcluster.serving.flags import Folded, Layer, fold, present, spelling
+from qcluster.serving.settings import Placement, origin_of
+from qcluster.serving.situation import holds
+from qcluster.serving.topology import Slot
+from qcluster.templating import Templar, TemplateError
+
+PARALLEL = {
+    "tensor-parallel-size": "tp",
+    "pipeline-parallel-size": "pp",
+    "prefill-context-parallel-size": "pcp",
+    "decode-context-parallel-size": "dcp",
+}
+OWNED = {
+    **PARALLEL,
+    "port": "port_base",
+    "data-parallel-size": "dp",
+    "data-parallel-rank": "dp",
+    "data-parallel-start-rank": "dp",
+    "data-parallel-size-local": "dp_local",
+    "data-parallel-address": "ip",
+    "data-parallel-rpc-port": "dp_rpc_port",
+    "headless": "dp_mode",
+    "served-model-name": "model",
+}
+"""Flags that the plan computes, and the variable to set instead."""
+
+OWNED_ENV = {"ASCEND_RT_VISIBLE_DEVICES": "npus"}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The flags (without `vllm serve MODEL`) and environment of one process."""
+
+    args: Folded
+    env: Folded
+
+
+def rank_facts(slot: Slot) -> dict[str, Any]:
+    """What templates in recipes, `vllm_args` and `vllm_env` may name."""
+    settings = slot.placement.settings
+    master = slot.team.master
+    return {
+        "role": slot.placement.role,
+        "host": slot.placement.host.name,
+        "ip": settings.ip,
+        "nic": settings.nic,
+        "port": slot.port,
+        "kv_port": slot.kv_port,
+        "dp_size": slot.dp_size,
+        "dp_rank": slot.dp_rank,
+        "local_rank": slot.index,
+        "dp_address": master.address,
+        "master_ip": master.address,
+        "dp_rpc_port": master.settings.dp_rpc_port,
+        "devices": list(slot.devices),
+        **{name: getattr(settings, name) for name in ("tp", "pp", "pcp", "dcp", "hardware")},
+    }
+
+
+def launch(deployment: Deployment, slot: Slot, everyone: Sequence[Slot], problems: list[Problem]) -> Launch:
+    """Fold the layers of one process."""
+    templar = Templar({**slot.placement.variables, **rank_facts(slot)})
+    args = [Layer("plan", _owned(deployment, slot)), *_recipe_args(deployment, slot.placement)]
+    env = list(_recipe_env(deployment, slot.placement))
+    _shim(deployment, slot.placement, args, env)
+    args.append(Layer("plan", _kv(slot, everyone)))
+    args.append(_inventory(slot.placement, "vllm_args", templar, problems))
+    env.append(_inventory(slot.placement, "vllm_env", templar, problems))
+    folded = fold(args)
+    if slot.kind == "headless":
+        folded.pop("api-server-count", None)
+    return Launch(folded, fold(_rendered(layer, templar) for layer in env))
+
+
+def _owned(deployment: Deployment, slot: Slot) -> dict[str, Any]:
+    settings = slot.placement.settings
+    sizes = {flag: getattr(settings, name) for flag, name in PARALLEL.items()}
+    return {
+        **({} if slot.kind == "headless" else {"host": "0.0.0.0", "port": slot.port}),
+        **_data_parallel(slot),
+        **{flag: size for flag, size in sizes.items() if size > 1 or flag == "tensor-parallel-size"},
+        "served-model-name": deployment.variant.served_name,
+    }
+
+
+def _data_parallel(slot: Slot) -> dict[str, Any]:
+    """No flag at all for size 1: vLLM refuses a rank in a group of one (parallel.py, `data_parallel_external_lb`)."""
+    if slot.dp_size == 1:
+        return {}
+    size = {"data-parallel-size": slot.dp_size}
+    if slot.kind == "internal" and len(slot.team.shares) == 1:
+        return size
+    master = slot.team.master
+    meeting = {"data-parallel-address": master.address, "data-parallel-rpc-port": master.settings.dp_rpc_port}
+    if slot.kind == "rank":
+        return {**size, "data-parallel-rank": slot.start, **meeting}
+    local = {**size, "data-parallel-size-local": slot.ranks, **meeting}
+    return {"headless": True, "data-parallel-start-rank": slot.start, **local} if slot.kind == "headless" else local
+
+
+def _recipe_args(deployment: Deployment, placement: Placement) -> Iterator[Layer]:
+    recipe = deployment.recipe
+    yield Layer(f"recipe {recipe.family}", {**recipe.args, **deployment.variant.args})
+    if role := recipe.roles.get(placement.role):
+        yield Layer(f"recipe {recipe.family}, {placement.role}", role.args)
+    if preset := deployment.preset(placement):
+        yield Layer(f"preset {placement.settings.preset}", preset.args)
+
+
+def _recipe_env(deployment: Deployment, placement: Placement) -> Iterator[Layer]:
+    base, recipe = catalogue.base(), deployment.recipe
+    yield Layer("base", base["env"])
+    if placement.role in CONNECTED:
+        yield Layer("base, connected", base["connected_env"])
+    yield Layer("base, local weights", base["downloaded_env"])
+    if placement.settings.jemalloc == "auto":
+        yield Layer("fact jemalloc", {"LD_PRELOAD": "<fact:jemalloc>"})
+    yield Layer(f"recipe {recipe.family}", recipe.env)
+    if role := recipe.roles.get(placement.role):
+        yield Layer(f"recipe {recipe.family}, {placement.role}", role.env)
+
+
+def _shim(deployment: Deployment, placement: Placement, args: list[Layer], env: list[Layer]) -> None:
+    """Add the layers of the release shims that hold and have something to change."""
+    for shim in catalogue.shims():
+        given = {*present(fold(args)), *present(fold(env))}
+        if holds(shim.when, deployment.situation(placement)) and (shim.only_replacing in {"", *given}):
+            args.append(Layer(f"release shim {shim.id}", {**shim.args, **shim.merge}))
+            env.append(Layer(f"release shim {shim.id}", shim.env))
+
+
+def _kv(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:
+    config = kv_transfer(slot, everyone)
+    return {"kv-transfer-config": config} if config else {}
+
+
+def _inventory(placement: Placement, name: str, templar: Templar, problems: list[Problem]) -> Layer:
+    origin = origin_of(placement.host, name)
+    where = f"inventory {origin.file}:{origin.line}" if origin.line else "inventory"
+    try:
+        values = templar.render(getattr(placement.settings, name))
+    except TemplateError as error:
+        problems.append(placement.problem(name, str(error)))
+        values = {}
+    spelt = {spelling(str(key)) if name == "vllm_args" else str(key): value for key, value in values.items()}
+    problems.extend(_misused(placement, name, spelt))
+    owned = {**OWNED, **OWNED_ENV}
+    return Layer(where, {key: value for key, value in spelt.items() if key not in owned and value is not False}, False)
+
+
+def _misused(placement: Placement, name: str, values: Mapping[str, Any]) -> Iterator[Problem]:
+    owned = OWNED if name == "vllm_args" else OWNED_ENV
+    for key, value in values.items():
+        if key in owned:
+            yield placement.problem(name, f"sets {key}, which the plan computes", f"set {owned[key]} instead")
+        if value is False and name == "vllm_args":
+            yield placement.problem(name, f"{key}: false is not a flag", f"write no-{key}: true, or null to remove it")
+        if isinstance(value, bool) and name == "vllm_env":
+            yield placement.problem(name, f"{key} is {value}, not a text", "quote it")
+
+
+def _rendered(layer: Layer, templar: Templar) -> Layer:
+    values = {name: value if value is None else str(templar.render(value)) for name, value in layer.values.items()}
+    return Layer(layer.origin, values, layer.merges)

@@ -1,0 +1,146 @@
+"""Each host's part: images, containers, mounts, folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from qcluster.serving import catalogue
+from qcluster.serving.deployment import Deployment
+from qcluster.serving.plan import Container, HostPlan, Instance
+from qcluster.serving.settings import Placement
+from qcluster.serving.topology import Slot
+
+
+def state_dir(deployment: str, placement: Placement) -> str:
+    """Where qcluster keeps everything of this deployment on the host (CONTRACTS)."""
+    variables = placement.host.variables
+    root = variables.get("ansible_user") == "root" or bool(variables.get("ansible_become"))
+    default = "/var/lib/qcluster" if root else "~/.local/state/qcluster"
+    return f"{_from_home(placement.settings.state_root or default)}/{deployment}"
+
+
+def weights_dir(placement: Placement) -> str:
+    """The weights folder of the host."""
+    return _from_home(placement.settings.weights_dir)
+
+
+def _from_home(folder: str) -> str:
+    return "<fact:home>" + folder.rstrip("/")[1:] if folder.startswith("~/") else folder.rstrip("/")
+
+
+def model_path(deployment: Deployment, placement: Placement) -> str:
+    """What the engines are given: a local folder, filled before the first engine starts."""
+    weights = deployment.variant.weights
+    return f"{weights_dir(placement)}/{weights}" if deployment.downloaded else weights
+
+
+def images(deployment: Deployment, placement: Placement) -> tuple[str, ...]:
+    """The image in every registry, in the order to try."""
+    settings = placement.settings
+    if settings.container_runtime == "host":
+        return ()
+    if settings.image:
+        return (settings.image,)
+    table = catalogue.releases()
+    tag = deployment.release + _chip(settings.hardware) + _os(settings.image_os)
+    return tuple(
+        f"{registry.rstrip('/')}/{table['image']}:{tag}" for registry in settings.registries or table["registries"]
+    )
+
+
+def _chip(hardware: str) -> str:
+    return "<fact:chip_suffix>" if hardware == "auto" else catalogue.hardware()[hardware].suffix
+
+
+def _os(image_os: str) -> str:
+    suffixes: Mapping[str, str] = catalogue.releases()["image_os"]
+    return "<fact:os_suffix>" if image_os == "auto" else suffixes[image_os]
+
+
+def container_name(deployment: Deployment, slot: Slot) -> str:
+    """One container a host, or one a replica."""
+    per_engine = slot.placement.settings.container_per == "engine" and slot.kind == "replica"
+    return f"qcluster-{deployment.name}" + (f"-{slot.name}" if per_engine else "")
+
+
+def container_devices(deployment: Deployment, slot: Slot, everyone: Sequence[Slot]) -> tuple[int, ...]:
+    """Physical ids that the slot's container maps: its own, or all that the host's roles were given."""
+    if container_name(deployment, slot).endswith(slot.name):
+        return tuple(sorted(slot.devices))
+    host = slot.placement.host.name
+    return tuple(sorted({npu for other in everyone if other.placement.host.name == host for npu in _npus(other)}))
+
+
+def _npus(slot: Slot) -> tuple[int, ...]:
+    return slot.placement.settings.npus or ()
+
+
+def host_plans(deployment: Deployment, everyone: Sequence[Slot], instances: Sequence[Instance]) -> list[HostPlan]:
+    """The hosts that serve, in the order of their first process. Digests and labels are put in later."""
+    names = list(dict.fromkeys(slot.placement.host.name for slot in everyone))
+    return [_host(deployment, name, everyone, instances) for name in names]
+
+
+def _host(deployment: Deployment, name: str, everyone: Sequence[Slot], instances: Sequence[Instance]) -> HostPlan:
+    own = [slot for slot in everyone if slot.placement.host.name == name]
+    first = own[0].placement
+    return HostPlan(
+        name=name,
+        address=first.address,
+        nic=first.settings.nic,
+        hardware=_hardware(first),
+        npus=tuple(sorted({npu for slot in own for npu in _npus(slot)})),
+        roles=tuple(dict.fromkeys(slot.placement.role for slot in own)),
+        state_dir=state_dir(deployment.name, first),
+        weights_dir=weights_dir(first),
+        weights_shared=first.settings.weights_shared,
+        containers=tuple(_containers(deployment, own, everyone)),
+        digest="",
+    )
+
+
+def _hardware(placement: Placement) -> str:
+    return "<fact:hardware>" if placement.settings.hardware == "auto" else placement.settings.hardware
+
+
+def _containers(deployment: Deployment, own: Sequence[Slot], everyone: Sequence[Slot]) -> list[Container]:
+    named = groupby(own, lambda slot: container_name(deployment, slot))
+    return [_container(deployment, name, list(members), everyone) for name, members in named]
+
+
+def _container(deployment: Deployment, name: str, members: list[Slot], everyone: Sequence[Slot]) -> Container:
+    placement = members[0].placement
+    settings = placement.settings
+    tags = images(deployment, placement)
+    devices = container_devices(deployment, members[0], everyone)
+    docker = settings.container_runtime == "docker"
+    return Container(
+        name=name,
+        host=placement.host.name,
+        image=tags[0] if tags else "",
+        images=tags,
+        runtime=settings.container_runtime,
+        devices=devices,
+        device_paths=device_paths(settings.hardware, devices) if docker else (),
+        mounts=mounts(deployment, placement) if docker else (),
+        shm_size=settings.shm_size,
+        labels={},
+        instances=tuple(slot.name for slot in members),
+    )
+
+
+def device_paths(hardware: str, devices: Sequence[int]) -> tuple[str, ...]:
+    """The character devices of a container: its NPUs, then the managers."""
+    extra = catalogue.hardware()[hardware].devices if hardware != "auto" else []
+    return (*(f"/dev/davinci{npu}" for npu in devices), *catalogue.base()["devices"], *extra)
+
+
+def mounts(deployment: Deployment, placement: Placement) -> tuple[tuple[str, str], ...]:
+    """(host path, container path): driver and tools, hccn.conf, weights, this deployment's state at the same path."""
+    hardware = placement.settings.hardware
+    extra = catalogue.hardware()[hardware].mounts if hardware != "auto" else {}
+    state = state_dir(deployment.name, placement)
+    weights = weights_dir(placement) if deployment.downloaded else deployment.variant.weights
+    own = {state: state, f"{state}/cache": "/root/.cache", weights: weights}
+    return tuple({**catalogue.base()["mounts"], **extra, **own}.items())

@@ -1,0 +1,119 @@
+"""plan = f(inventory, recipe): every process of a deployment, before any host is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from qcluster.errors import InputError, Problem
+from qcluster.inventory.model import Inventory
+from qcluster.serving.connector import handshake_port
+from qcluster.serving.deployment import Deployment, read_deployment
+from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
+from qcluster.serving.flags import Folded, present, words
+from qcluster.serving.launch import Launch, launch
+from qcluster.serving.machines import container_devices, container_name, host_plans, images, model_path, state_dir
+from qcluster.serving.notes import notes
+from qcluster.serving.plan import Instance, Model, Plan, fact_names
+from qcluster.serving.ports import port_plan
+from qcluster.serving.proxy import proxy_plan
+from qcluster.serving.topology import Slot, slots
+
+
+def make_plan(inventory: Inventory) -> Plan:
+    """The plan of an inventory. Raises InputError with every problem found, each at its file and line."""
+    problems: list[Problem] = []
+    plan = draft(inventory, problems)
+    if problems or plan is None:
+        raise InputError(dict.fromkeys(sorted(problems)))
+    return plan
+
+
+def draft(inventory: Inventory, problems: list[Problem]) -> Plan | None:
+    """As much of the plan as the inventory allows; what is wrong is added to `problems`."""
+    deployment = read_deployment(inventory, problems)
+    return None if deployment is None else _assemble(deployment, problems)
+
+
+def _assemble(deployment: Deployment, problems: list[Problem]) -> Plan:
+    everyone = slots(deployment, problems)
+    launches = [launch(deployment, slot, everyone, problems) for slot in everyone]
+    instances = [
+        _instance(deployment, slot, started, everyone) for slot, started in zip(everyone, launches, strict=True)
+    ]
+    explain = {slot.name: _origins(started) for slot, started in zip(everyone, launches, strict=True)}
+    proxy = proxy_plan(deployment, instances, problems)
+    sealed = sealed_proxy(deployment.name, proxy) if proxy else None
+    hosts = [sealed_host(deployment.name, host, instances) for host in host_plans(deployment, everyone, instances)]
+    plan = Plan(
+        deployment=deployment.name,
+        digest="",
+        release=deployment.release,
+        runtime=deployment.placements[0].settings.container_runtime,
+        model=_model(deployment),
+        hosts=tuple(hosts),
+        instances=tuple(instances),
+        proxy=sealed,
+        ports=port_plan(deployment.release, everyone, instances, sealed),
+        notes=notes(deployment, instances, str(explain)),
+        explain=explain,
+    )
+    return replace(plan, digest=plan_digest(plan), facts=fact_names(plan))
+
+
+def _model(deployment: Deployment) -> Model:
+    variant = deployment.variant
+    return Model(
+        name=variant.name,
+        weights=variant.weights,
+        served_name=variant.served_name,
+        moe=deployment.moe,
+        hybrid=deployment.recipe.hybrid,
+        path=model_path(deployment, deployment.placements[0]),
+        quantization=str(variant.args.get("quantization", "")),
+    )
+
+
+def _instance(deployment: Deployment, slot: Slot, started: Launch, everyone: Sequence[Slot]) -> Instance:
+    placement, settings = slot.placement, slot.placement.settings
+    tags = images(deployment, placement)
+    config = started.args.get("kv-transfer-config")
+    return Instance(
+        name=slot.name,
+        role=placement.role,
+        host=placement.host.name,
+        address=placement.address,
+        hardware="<fact:hardware>" if settings.hardware == "auto" else settings.hardware,
+        container=container_name(deployment, slot),
+        image=tags[0] if tags else "",
+        devices=slot.devices,
+        port=slot.port,
+        kv_port=handshake_port(config.value if config else None, slot.kv_port),
+        dp_size=slot.dp_size,
+        dp_rank=slot.dp_rank,
+        tp=settings.tp or 1,
+        pp=settings.pp,
+        pcp=settings.pcp,
+        dcp=settings.dcp,
+        group=slot.team.name,
+        env={**_texts(started.env), "ASCEND_RT_VISIBLE_DEVICES": _visible(deployment, slot, everyone)},
+        argv=("vllm", "serve", model_path(deployment, placement), *words(started.args)),
+        log=f"{state_dir(deployment.name, placement)}/logs/{slot.name}.log",
+    )
+
+
+def _texts(env: Folded) -> dict[str, str]:
+    return {name: str(chosen.value) for name, chosen in present(env).items()}
+
+
+def _visible(deployment: Deployment, slot: Slot, everyone: Sequence[Slot]) -> str:
+    """Indices into what the container maps; the host's own numbering without a container."""
+    if slot.placement.settings.container_runtime == "host":
+        return ",".join(map(str, slot.devices))
+    mapped = container_devices(deployment, slot, everyone)
+    return ",".join(str(mapped.index(npu)) for npu in slot.devices)
+
+
+def _origins(started: Launch) -> Mapping[str, str]:
+    flags = {f"--{name}": chosen.origin for name, chosen in started.args.items()}
+    return {**flags, **{name: chosen.origin for name, chosen in started.env.items()}}

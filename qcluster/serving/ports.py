@@ -1,0 +1,65 @@
+"""All ports that a deployment uses on each host, with their owners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from qcluster.serving import catalogue
+from qcluster.serving.plan import Instance, PortUse, ProxyPlan
+from qcluster.serving.topology import Slot
+
+HCCL_HOST = (60000, 32)
+"""HCCL's host ports (`HCCL_IF_BASE_PORT`) and how many it may take."""
+HCCL_DEVICE = 16666
+"""HCCL's port on each NPU's own NIC."""
+
+
+def port_plan(
+    release: str, everyone: Sequence[Slot], instances: Sequence[Instance], proxy: ProxyPlan | None
+) -> tuple[PortUse, ...]:
+    """Every port of every process, host by host."""
+    uses = [
+        use for slot, instance in zip(everyone, instances, strict=True) for use in _of_instance(release, slot, instance)
+    ]
+    uses += _hccl(everyone, instances)
+    if proxy:
+        uses.append(PortUse(proxy.host, proxy.port, 1, "proxy", "proxy"))
+    return tuple(sorted(uses, key=lambda use: (use.host, use.plane, use.first, use.owner)))
+
+
+def _of_instance(release: str, slot: Slot, instance: Instance) -> Iterator[PortUse]:
+    host, owner = instance.host, instance.name
+    if instance.port is not None:
+        yield PortUse(host, instance.port, 1, owner, "api")
+    if slot.dp_size > 1 and slot.start == 0 and (slot.kind == "rank" or len(slot.team.shares) > 1):
+        yield PortUse(host, slot.placement.settings.dp_rpc_port, 1, owner, "dp-rpc")
+    if instance.role == "prefill" and instance.kv_port is not None:
+        first = instance.kv_port + (slot.start * slot.stride if slot.kind != "replica" else 0)
+        yield PortUse(host, first, slot.ranks * slot.stride, owner, "kv-handshake")
+    if instance.kv_port is not None:
+        yield from _adxl(release, instance)
+
+
+def _adxl(release: str, instance: Instance) -> Iterator[PortUse]:
+    """Mooncake's Ascend transport: a random port in a window of each NPU (issue #14263)."""
+    base, step = catalogue.releases()["adxl_base"], catalogue.release_entry(release)["adxl_step"]
+    for npu in sorted(instance.devices):
+        yield PortUse(instance.host, base + npu * step, step, instance.name, "adxl")
+
+
+def _hccl(everyone: Sequence[Slot], instances: Sequence[Instance]) -> Iterator[PortUse]:
+    for host in dict.fromkeys(instance.host for instance in instances):
+        yield PortUse(host, *HCCL_HOST, "hccl", "hccl-host")
+    for instance in instances:
+        yield PortUse(instance.host, HCCL_DEVICE, 1, instance.name, "hccl-device", "npu")
+
+
+def overlaps(uses: Iterable[PortUse]) -> Iterator[tuple[PortUse, PortUse]]:
+    """Pairs of different owners on one host whose ports meet. NPU ports do not meet: each die has its own NIC."""
+    ordered = sorted((use for use in uses if use.plane == "host"), key=lambda use: (use.host, use.first))
+    for position, one in enumerate(ordered):
+        for other in ordered[position + 1 :]:
+            if other.host != one.host or other.first >= one.first + one.count:
+                break
+            if other.owner != one.owner or other.purpose != one.purpose:
+                yield one, other

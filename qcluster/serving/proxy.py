@@ -1,0 +1,92 @@
+"""The proxy: where it runs, which program it is, and its command line with every instance exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from qcluster.errors import Problem
+from qcluster.serving import catalogue
+from qcluster.serving.deployment import Deployment
+from qcluster.serving.machines import images, state_dir
+from qcluster.serving.plan import Instance, ProxyPlan
+from qcluster.serving.settings import Placement, read
+from qcluster.templating import Templar
+
+_PLACE = ("ip", "ansible_host", "state_root")
+LAYERWISE = "MooncakeLayerwiseConnector"
+
+
+def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: list[Problem]) -> ProxyPlan | None:
+    """The proxy of a PD deployment; None for standalone hosts, which are services of their own."""
+    prefill = deployment.of("prefill")
+    if not prefill or not deployment.of("decode"):
+        return None
+    seat = _seat(deployment, prefill[0], problems)
+    address = seat.address
+    settings = prefill[0].settings
+    kind = _kind(settings.proxy_kind, settings.connector)
+    image = images(deployment, prefill[0])
+    return ProxyPlan(
+        host=seat.host.name,
+        address=address,
+        port=settings.proxy_port,
+        kind=kind,
+        argv=tuple(_argv(kind, deployment, (address, settings.proxy_port), instances)),
+        image=image[0] if image else "",
+        container=f"qcluster-{deployment.name}-proxy",
+        labels={},
+        log=f"{state_dir(deployment.name, seat)}/logs/proxy.log",
+        digest="",
+    )
+
+
+def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> Placement:
+    """The one host of group `proxy`, else the first prefill host."""
+    group = deployment.inventory.groups.get("proxy")
+    if group is None or not group.hosts:
+        return first
+    if len(group.hosts) > 1:
+        problems.append(
+            Problem(deployment.inventory.path, 0, "proxy", "has several hosts", "a deployment has one proxy")
+        )
+    host = deployment.inventory.hosts[group.hosts[0]]
+    templar = Templar(host.variables)
+    rendered = {name: templar.render(host.variables[name]) for name in _PLACE if name in host.variables}
+    return Placement(host, "proxy", "proxy", read(host, rendered, problems), host.variables)
+
+
+def _kind(wanted: str, connector: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "vllm-ascend-layerwise" if connector == LAYERWISE else "vllm-ascend"
+
+
+def _argv(kind: str, deployment: Deployment, at: tuple[str, int], instances: Sequence[Instance]) -> Iterator[str]:
+    sides = [[one for one in instances if one.role == role and one.port] for role in ("prefill", "decode")]
+    yield from _ROUTERS.get(kind, _example)(kind, deployment, at, sides)
+
+
+def _example(
+    kind: str, deployment: Deployment, at: tuple[str, int], sides: Sequence[Sequence[Instance]]
+) -> Iterator[str]:
+    """vllm-ascend's example balancers (examples/disaggregated_prefill_v1 at v0.23.0)."""
+    base = catalogue.base()
+    source = deployment.placements[0].settings.source_dir or base["source_dir"]
+    yield from ("python3", f"{source}/{base['proxy'][kind]}", "--port", str(at[1]), "--host", at[0])
+    for side, members in zip(("prefiller", "decoder"), sides, strict=True):
+        yield from (f"--{side}-hosts", *(one.address for one in members))
+        yield from (f"--{side}-ports", *(str(one.port) for one in members))
+
+
+def _router(
+    _kind: str, _deployment: Deployment, at: tuple[str, int], sides: Sequence[Sequence[Instance]]
+) -> Iterator[str]:
+    """vllm-router 0.1.17 in PD mode; its `nixl` protocol is the one that the example balancers speak."""
+    yield from ("vllm-router", "--host", at[0], "--port", str(at[1]), "--vllm-pd-disaggregation")
+    for side, members in zip(("prefill", "decode"), sides, strict=True):
+        for one in members:
+            yield from (f"--{side}", f"http://{one.address}:{one.port}")
+    yield from ("--policy", "round_robin", "--kv-connector", "nixl")
+
+
+_ROUTERS = {"vllm-router": _router}

@@ -1,0 +1,166 @@
+"""Which process runs where: teams of data-parallel ranks over hosts, and each process's devices and rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from qcluster.errors import Problem
+from qcluster.serving.deployment import CONNECTED, Deployment
+from qcluster.serving.settings import Placement
+
+
+@dataclass(frozen=True)
+class Share:
+    """One host's part of a data-parallel group: ranks `[start, start + count)`."""
+
+    placement: Placement
+    start: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Team:
+    """A data-parallel group. `size` ranks in all; the first share's host is its master."""
+
+    name: str
+    size: int
+    shares: tuple[Share, ...]
+
+    @property
+    def master(self) -> Placement:
+        return self.shares[0].placement
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A `vllm serve` process to be.
+
+    `kind`: replica (dense, on its own), rank (one external-DP rank), internal (all ranks of this host in one process),
+    headless (internal, but another host answers). `index` counts within host and role, `ranks` are the DP ranks inside.
+    """
+
+    team: Team
+    placement: Placement
+    kind: str
+    index: int
+    start: int
+    ranks: int
+    devices: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.placement.host.name}-{self.placement.role}-{self.index}"
+
+    @property
+    def dp_size(self) -> int:
+        return 1 if self.kind == "replica" else self.team.size
+
+    @property
+    def dp_rank(self) -> int | None:
+        return self.start if self.kind == "rank" and self.team.size > 1 else None
+
+    @property
+    def port(self) -> int | None:
+        return None if self.kind == "headless" else (self.placement.settings.port_base or 0) + self.index
+
+    @property
+    def stride(self) -> int:
+        """Handshake ports of one DP rank."""
+        return width(self.placement)
+
+    @property
+    def kv_port(self) -> int | None:
+        """First handshake port; replicas have rank 0 each, so they are kept apart here, ranks by the connector."""
+        if self.placement.role not in CONNECTED:
+            return None
+        return (self.placement.settings.kv_port or 0) + (self.index * self.stride if self.kind == "replica" else 0)
+
+
+def width(placement: Placement) -> int:
+    """NPUs of one DP rank (`dcp` shares the NPUs of tp)."""
+    settings = placement.settings
+    return (settings.tp or 1) * settings.pp * settings.pcp
+
+
+def capacity(placement: Placement) -> int:
+    """How many DP ranks fit on the host."""
+    fits = len(placement.settings.npus or ()) // width(placement)
+    return min(fits, placement.settings.dp_local or fits)
+
+
+def slots(deployment: Deployment, problems: list[Problem]) -> list[Slot]:
+    """Every process of the deployment; what does not fit is reported and left out."""
+    return [slot for team in _teams(deployment, problems) for slot in _processes(deployment, team)]
+
+
+def _teams(deployment: Deployment, problems: list[Problem]) -> Iterator[Team]:
+    for cell, members in groupby(deployment.placements, lambda placement: (placement.role, placement.cell)):
+        spread = _spanning if deployment.moe else _one_a_host
+        for number, (size, shares) in enumerate(spread(list(members), problems)):
+            yield Team(f"{cell[1]}-{number}", size, tuple(shares))
+
+
+def _one_a_host(members: list[Placement], problems: list[Problem]) -> Iterator[tuple[int, list[Share]]]:
+    for placement in members:
+        wanted, fits = placement.settings.dp or 1, capacity(placement)
+        if wanted > fits:
+            problems.append(_too_big(placement, wanted))
+        if min(wanted, fits):
+            yield min(wanted, fits), [Share(placement, 0, min(wanted, fits))]
+
+
+def _spanning(members: list[Placement], problems: list[Problem]) -> Iterator[tuple[int, list[Share]]]:
+    """A group that fits on a host stays there; a larger one takes hosts in order, each as many ranks as it can hold."""
+    waiting = list(members)
+    while waiting:
+        size, shares, start = waiting[0].settings.dp or 1, list[Share](), 0
+        while waiting and start < size:
+            placement = waiting.pop(0)
+            count = min(capacity(placement), size - start)
+            problems.extend(_unlike(placement, size, count))
+            shares.append(Share(placement, start, count))
+            start += count
+        if start < size:
+            problems.append(_incomplete(shares, size, start))
+        yield size, [share for share in shares if share.count]
+
+
+def _unlike(placement: Placement, size: int, count: int) -> Iterable[Problem]:
+    if count == 0:
+        yield _too_big(placement, 1)
+    if placement.settings.dp != size:
+        yield placement.problem("dp", f"is {placement.settings.dp}, but the group it belongs to has {size}")
+
+
+def _too_big(placement: Placement, wanted: int) -> Problem:
+    need, have = wanted * width(placement), len(placement.settings.npus or ())
+    what = f"{wanted} × {width(placement)} (tp·pp·pcp) needs {need} NPUs, {placement.settings.hardware} has {have}"
+    return placement.problem("dp" if placement.settings.dp != 1 else "tp", what, "lower dp or tp")
+
+
+def _incomplete(shares: list[Share], size: int, start: int) -> Problem:
+    hosts = ", ".join(share.placement.host.name for share in shares)
+    return shares[0].placement.problem(
+        "dp", f"is {size}, but {hosts} together hold {start} ranks", "add hosts or lower dp"
+    )
+
+
+def _processes(deployment: Deployment, team: Team) -> Iterator[Slot]:
+    for share in team.shares:
+        settings = share.placement.settings
+        connected = share.placement.role in CONNECTED
+        if settings.dp_mode == "internal" and not (connected and not deployment.moe):
+            kind = "internal" if share.placement is team.master else "headless"
+            yield _slot(team, share, kind, 0, share.count)
+        else:
+            kind = "rank" if deployment.moe else "replica"
+            yield from (_slot(team, share, kind, index, 1) for index in range(share.count))
+
+
+def _slot(team: Team, share: Share, kind: str, index: int, ranks: int) -> Slot:
+    step = width(share.placement)
+    npus = share.placement.settings.npus or ()
+    devices = npus[index * step : (index + ranks) * step]
+    return Slot(team, share.placement, kind, index, share.start + index, ranks, devices)
