@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_hanging_npu_is_asked_once_and_three_are_enough():
 def test_shellcheck(tmp_path):
     script = tmp_path / "frames.sh"
     script.write_text("#!/bin/sh\n# shellcheck disable=SC2317\n" + PRELUDE + BODY + CLOSE)
-    done = subprocess.run(["shellcheck", "-e", "SC2086", str(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(Path(sys.executable).with_name("shellcheck")), "-e", "SC2086", str(script)], capture_output=True, text=True, check=False)
     assert done.stdout == ""
 
 
