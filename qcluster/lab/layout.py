@@ -1,11 +1,11 @@
 """A lab on disk: where everything lies, and the wish (`lab.json`) that the daemon fulfils.
 
-    LAB/lab.json            which hosts, on which addresses, behind which port
-    LAB/ready.json          what the daemon serves now, and its pid
-    LAB/bin  LAB/image      the simulated tools: those of a host, and those inside a container image
-    LAB/fabric/ADDRESS      "host npu": who owns an NPU's address
-    LAB/faults/NAME/KEY     what is broken now (see faults.py)
-    LAB/hosts/NAME/         the host's own files: QCLUSTER_LAB_ROOT of everything that runs "on" it
+LAB/lab.json            which hosts, on which addresses, behind which port
+LAB/ready.json          what the daemon serves now, and its pid
+LAB/bin  LAB/image      the simulated tools: those of a host, and those inside a container image
+LAB/fabric/ADDRESS      "host npu": who owns an NPU's address
+LAB/faults/NAME/KEY     what is broken now (see faults.py)
+LAB/hosts/NAME/         the host's own files: QCLUSTER_LAB_ROOT of everything that runs "on" it
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ def load(directory: Path) -> Lab:
         stored = json.loads((directory / "lab.json").read_text())
     except (FileNotFoundError, ValueError):
         return Lab(directory)
-    hosts = {
-        name: LabHost(**{**values, "npus": tuple(values["npus"])}) for name, values in stored["hosts"].items()
-    }
+    hosts = {name: LabHost(**{**values, "npus": tuple(values["npus"])}) for name, values in stored["hosts"].items()}
     return Lab(directory, stored["port"], hosts)
 
 

@@ -43,7 +43,7 @@ def link(lab: Lab, host: str) -> None:
 
 
 def install(folder: Path, project: Path = PROJECT) -> None:
-    """The tools of an image in `folder`, for an image made on the spot that holds `project` (the `qcluster` package)."""
+    """An image's tools in `folder`; `project` is where the image made on the spot has the `qcluster` package."""
     _folder(folder, IMAGE_SHELL, IMAGE_PYTHON, project)
 
 

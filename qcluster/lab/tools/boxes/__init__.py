@@ -1,0 +1,1 @@
+"""The parts of the simulated `docker`: its store, templates, images and running containers."""
