@@ -1,0 +1,236 @@
+"""Hosts that go through a play together: where each of them is, and what a result means for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qcluster.engine import included, search
+from qcluster.engine.chosen import chooser, start_key
+from qcluster.engine.included import Answered, Ask
+from qcluster.engine.job import Job
+from qcluster.engine.perform import Done
+from qcluster.engine.ready import Bench
+from qcluster.engine.walk import Answer, Brought, Step, Steps, Walk, find_handlers
+from qcluster.engine.world import World
+from qcluster.errors import QclusterError
+from qcluster.events import HostFinished, HostStarted, TaskStarted
+from qcluster.playbook.model import Play, Scope, Task
+from qcluster.result import Status, TaskResult
+
+
+@dataclass
+class Place:
+    """Where one host is: its walk, and the step that it will do next (None: it is through)."""
+
+    walk: Walk
+    steps: Steps
+    next: Step | None = None
+
+
+class Batch:
+    """The hosts of one batch of a play. Only the main thread touches it."""
+
+    def __init__(self, world: World, play: Play, bench: Bench, hosts: tuple[str, ...], all_hosts: tuple[str, ...]):
+        self.world, self.play, self.bench, self.hosts = world, play, bench, hosts
+        self.handlers = list(play.handlers)
+        self.ended = False
+        self.over = False
+        self.bad: set[str] = set()
+        self._all_hosts = all_hosts
+        self._answers: dict[str, tuple[int, Answered | QclusterError]] = {}
+        self._begun: set[Any] = set()
+        self._magic = self._play_magic()
+        self.places = {host: self._place() for host in hosts}
+
+    def _place(self) -> Place:
+        setup = setup_task(self.play) if self.play.gather_facts else None
+        chosen = chooser(self.world.options.tags, self.world.options.skip_tags, start_key_of(self.world, self.play))
+        walk = Walk(self.play, self.handlers, chosen, setup, find_handlers)
+        place = Place(walk, walk.steps())
+        place.next = next(place.steps, None)
+        return place
+
+    # where hosts are
+
+    def waiting(self) -> Iterable[str]:
+        """Hosts that have something to do."""
+        return [host for host, place in self.places.items() if place.next]
+
+    def group(self) -> list[str]:
+        """The hosts whose next task comes first in the play: they do it together."""
+        keys = {host: place.next.key for host, place in self.places.items() if place.next}
+        first = min(keys.values(), default=None)
+        return [host for host, key in keys.items() if key == first]
+
+    def step_of(self, host: str) -> Step:
+        step = self.places[host].next
+        assert step is not None
+        return step
+
+    def advance(self, host: str, answer: Answer) -> None:
+        """Tell a host's walk what came of its step, and let it find the next one."""
+        place = self.places[host]
+        try:
+            place.next = place.steps.send(answer)
+        except StopIteration as end:
+            place.next = None
+            if end.value:
+                self._fail(host)
+
+    def stop(self, host: str) -> None:
+        """This host does nothing more in this play."""
+        self.places[host].steps.close()
+        self.places[host].next = None
+
+    def end(self, for_all: bool) -> None:
+        """No host of this batch goes on; `for_all`: nor do the batches after it."""
+        self.ended, self.over = True, for_all
+        for host in self.waiting():
+            self.stop(host)
+
+    def skip_meta(self, host: str) -> None:
+        """A `meta` task whose condition is false does nothing."""
+        self.advance(host, Answer(held=True))
+
+    def fail_all(self, hosts: Iterable[str]) -> None:
+        """These fail where they are, because another host failed."""
+        for host in hosts:
+            if self.places[host].next:
+                self.advance(host, Answer(failed=True))
+
+    def _fail(self, host: str) -> None:
+        self.world.failed.add(host)
+        self.bad.add(host)
+        self._magic = self._play_magic()
+
+    # doing a step
+
+    def job(self, host: str, step: Step) -> Job:
+        """The step as a worker will do it."""
+        return Job(
+            world=self.world,
+            ready=self.bench.ready(step.task),
+            host=host,
+            play=self.play.name,
+            play_hosts=self.hosts,
+            magic=self._magic,
+            params=step.params,
+            folders=search.bases(step.task, self.world.playbook.folder),
+        )
+
+    def begin(self, host: str, step: Step) -> None:
+        """Tell that a host begins a task; and the task itself, the first time."""
+        world, task, now = self.world, step.task, self.world.clock()
+        if (step.key, task.uid) not in self._begun:
+            self._begun.add((step.key, task.uid))
+            role = task.role.name if task.role else ""
+            world.emit(
+                TaskStarted(now, self.play.name, task.title, task.uid, str(task.where), task.module, role, step.handler)
+            )
+        world.emit(HostStarted(now, self.play.name, task.title, task.uid, host))
+
+    def settle(self, host: str, step: Step, done: Done, everywhere: Iterable[str] = ()) -> bool:
+        """Take a result over: facts, notifications, counters, events. True where the host failed by it.
+
+        `everywhere`: the hosts that a `run_once` result counts for.
+        """
+        result, answer = self._answer(host, step, done)
+        self._learn(host, step.task, done, list(everywhere) or [host])
+        self._count(host, step, result)
+        for name in done.notify if result.status is Status.CHANGED else ():
+            self._notify(host, name)
+        if done.fatal:
+            self.world.fatal.add(done.fatal)
+        if result.status is Status.UNREACHABLE and not result.ignored:
+            self.lose(host)
+        else:
+            self.advance(host, answer)
+        return answer.failed
+
+    def lose(self, host: str) -> None:
+        """A host cannot be reached: it is out of this and all later plays."""
+        self.world.unreachable.add(host)
+        self.bad.add(host)
+        self.stop(host)
+        self._magic = self._play_magic()
+
+    def _answer(self, host: str, step: Step, done: Done) -> tuple[TaskResult, Answer]:
+        result = done.result
+        if result.bad and not result.ignored:
+            rescued = step.rescued and result.status is Status.FAILED
+            return replace(result, rescued=rescued), Answer(failed=True)
+        try:
+            brought = tuple(self._bring(ask) for ask in done.asks)
+        except QclusterError as error:
+            values = {"failed": True, "changed": False, "msg": included.reason(error)}
+            broken = replace(result, status=Status.FAILED, values=values, message=values["msg"], rescued=step.rescued)
+            return broken, Answer(failed=True)
+        return result, Answer(brought=brought)
+
+    def _bring(self, ask: Ask) -> Brought:
+        """The tasks of an include; hosts that ask for the same get the same."""
+        if ask.signature not in self._answers:
+            self._answers[ask.signature] = (len(self._answers), self._read(ask))
+        order, answer = self._answers[ask.signature]
+        if isinstance(answer, QclusterError):
+            raise answer
+        return Brought(answer.nodes, ask.params, order)
+
+    def _read(self, ask: Ask) -> Answered | QclusterError:
+        try:
+            answer = included.answer(self.world.playbook.library, ask)
+        except QclusterError as error:
+            return error
+        known = {handler.uid for handler in self.handlers}
+        self.handlers.extend(handler for handler in answer.handlers if handler.uid not in known)
+        if answer.public:
+            self.bench.expose(answer.public)
+        return answer
+
+    def _learn(self, host: str, task: Task, done: Done, hosts: list[str]) -> None:
+        world = self.world
+        for one in hosts:
+            memory = world.recall(one)
+            learn = memory.register if task.module == "set_fact" else memory.learn
+            learn(done.facts)
+            if task.register:
+                memory.register({task.register: done.registered})
+        for other, facts in done.facts_for.items():
+            world.recall(other).learn(facts)
+
+    def _count(self, host: str, step: Step, result: TaskResult) -> None:
+        world, task = self.world, step.task
+        world.tallies.add(host, result)
+        if result.rescued:
+            failed = {"name": task.name, "action": task.module, "args": task.args}
+            world.recall(host).register({"ansible_failed_task": failed, "ansible_failed_result": result.values})
+        world.emit(HostFinished(world.clock(), self.play.name, task.title, task.uid, host, result))
+
+    def _notify(self, host: str, name: str) -> None:
+        if not self.places[host].walk.notify(name):
+            raise QclusterError(f"The requested handler '{name}' was not found in the play's handlers")
+
+    def _play_magic(self) -> Mapping[str, Any]:
+        alive = [host for host in self._all_hosts if host not in self.world.failed | self.world.unreachable]
+        here = [host for host in self.hosts if host in alive]
+        return {
+            "play_hosts": here,
+            "ansible_play_batch": here,
+            "ansible_play_hosts": alive,
+            "ansible_play_hosts_all": list(self._all_hosts),
+            "ansible_play_name": self.play.name,
+        }
+
+
+def setup_task(play: Play) -> Task:
+    """The task that gathers facts before all others; it runs under any --tags unless the play has tags."""
+    scope = replace(
+        play.scope, tags=play.scope.tags or frozenset({"always"}), plain={**play.scope.plain, "run_once": False}
+    )
+    return Task(f"setup-{play.where}", "Gathering Facts", play.where, "setup", {}, scope, Scope(), implicit=True)
+
+
+def start_key_of(world: World, play: Play) -> Any:
+    return start_key(play, world.start_at) if world.start_at else None

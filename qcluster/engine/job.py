@@ -1,0 +1,159 @@
+"""One task on one host: what it sees, and the words of the task that are known only when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qcluster.command import Become
+from qcluster.engine import search
+from qcluster.engine.dressed import Dress, Dressed
+from qcluster.engine.ready import Ready
+from qcluster.engine.variables import View
+from qcluster.engine.world import World
+from qcluster.errors import TaskFailed
+from qcluster.modules import arguments
+from qcluster.modules.base import Call, Reach
+from qcluster.modules.convert import boolean
+from qcluster.playbook.model import Task
+from qcluster.secret import Secret
+from qcluster.templating import OMIT, Templar
+from qcluster.transport.base import Transport
+
+
+@dataclass(frozen=True)
+class Job:
+    """A ready task for one host. `magic` are the play's own variables, `params` came with the includes around it."""
+
+    world: World
+    ready: Ready
+    host: str
+    play: str
+    play_hosts: tuple[str, ...]
+    magic: Mapping[str, Any]
+    params: Mapping[str, Any]
+    folders: tuple[Path, ...]
+
+    @property
+    def task(self) -> Task:
+        return self.ready.task
+
+    def view(self) -> View:
+        """The variables of this task on this host, as written."""
+        world, ready, memory = self.world, self.ready, self.world.recall(self.host)
+        known = world.inventory.hosts.get(self.host)
+        return View(
+            self.magic,
+            world.magic(self.host),
+            world.options.extra_vars,
+            self.params,
+            ready.params,
+            memory.registered,
+            ready.variables,
+            memory.facts,
+            known.variables if known else {},
+            ready.defaults,
+        )
+
+    def flag(self, name: str, templar: Templar, default: bool = False) -> bool:
+        """A keyword that is true or false, rendered."""
+        value = self.task.scope.get(name, default)
+        if isinstance(value, bool):
+            return value
+        rendered = templar.render(value)
+        return default if rendered is None or rendered is OMIT else boolean(rendered)
+
+    def number(self, name: str, templar: Templar) -> float | None:
+        """A keyword that is a number, rendered; None where it is absent or 0."""
+        value = templar.render(self.task.scope.get(name))
+        return float(value) if value not in (None, OMIT, "") else None
+
+    def target(self, templar: Templar) -> str:
+        """The host to act on: `delegate_to`, else the task's own."""
+        value = templar.render(self.task.scope.get("delegate_to"))
+        return self.host if value in (None, "") or value is OMIT else str(value)
+
+    def transport(self, target: str) -> Transport:
+        try:
+            return self.world.fleet[target]
+        except KeyError:
+            raise TaskFailed(f"delegate_to: no host named {target!r} in the inventory") from None
+
+    def call(self, view: View, templar: Templar) -> Call:
+        """What the module may look at."""
+        options, ready = self.world.options, self.ready
+        args = ready.typed
+        if args is None:
+            args = arguments.coerce(ready.spec, templar.render(ready.args))
+        return Call(
+            host=self.host,
+            args=args,
+            variables=view,
+            check=self.flag("check_mode", templar, options.check),
+            diff=self.flag("diff", templar, options.diff),
+            find=partial(search.find, self.folders),
+            template=templar.render,
+            state_dir=self.state_dir(view, templar),
+            verbosity=options.verbosity,
+        )
+
+    def state_dir(self, view: View, templar: Templar) -> str:
+        """Where qcluster keeps its files on the host; `~` is the home of who runs the command."""
+        told = view.get("qcluster_state_dir")
+        if told:
+            return str(templar.render(told))
+        root = view.get("ansible_user", "root") == "root" or self._raised(view, templar)
+        return ("/var/lib/qcluster/" if root else "~/.local/state/qcluster/") + self.world.options.deployment
+
+    def dress(self, view: View, templar: Templar) -> Dress:
+        """become, environment and deadline of this task's commands."""
+        return Dress(
+            become=self._become(view, templar) if self._raised(view, templar) else None,
+            env=self._environment(templar),
+            timeout=self.number("timeout", templar),
+            secret=self.flag("no_log", templar),
+        )
+
+    def _raised(self, view: View, templar: Templar) -> bool:
+        told = view.get("ansible_become")
+        return self.flag("become", templar) if told is None else boolean(templar.render(told))
+
+    def _become(self, view: View, templar: Templar) -> Become:
+        user = view.get("ansible_become_user") or self.task.scope.get("become_user", "root")
+        flags = view.get("ansible_become_flags") or self.task.scope.get("become_flags")
+        password = view.get("ansible_become_password", view.get("ansible_become_pass"))
+        secret = self.world.options.become_password if password is None else _secret(templar.render(password))
+        given = {"flags": str(templar.render(flags))} if flags else {}
+        return Become(user=str(templar.render(user)), password=secret, **given)
+
+    def _environment(self, templar: Templar) -> Mapping[str, str]:
+        merged: dict[str, Any] = {}
+        for entry in self.task.scope.environment:
+            merged.update(templar.render(entry) or {})
+        return {name: str(value) for name, value in merged.items() if value is not OMIT}
+
+    def reach(self, transport: Transport) -> Reach:
+        """What an action may touch."""
+        world = self.world
+        return Reach(
+            transport=transport,
+            fleet=world.fleet,
+            variables_of=world.view_of,
+            play_hosts=self.play_hosts,
+            emit=world.emit,
+            sleep=world.options.sleep,
+            clock=world.clock,
+            cancelled=world.options.cancelled.is_set,
+        )
+
+
+def dressed(transport: Transport, dress: Dress) -> Transport:
+    """The transport itself where the task adds nothing."""
+    return transport if dress == Dress() else Dressed(transport, dress)
+
+
+def _secret(value: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(str(value))

@@ -1,0 +1,312 @@
+"""One task on one host, from its conditions to its result: loop, when, retries, changed_when, failed_when.
+
+Runs in a worker thread. It reads what the run knows and gives back a value; it changes nothing shared.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qcluster.engine import jobs
+from qcluster.engine.act import Raw, act, failed, run_action, skipped
+from qcluster.engine.conditions import all_hold, first_false
+from qcluster.engine.included import Ask
+from qcluster.engine.job import Job, dressed
+from qcluster.engine.loop import Loop
+from qcluster.engine.variables import View
+from qcluster.errors import QclusterError, UnreachableError
+from qcluster.events import HostRetrying, ItemFinished
+from qcluster.modules.table import is_action
+from qcluster.playbook.model import Task
+from qcluster.result import Diff, Status, TaskResult
+from qcluster.templating import OMIT, Templar, TemplateError, unsafe
+
+DEFAULT_RETRIES = 3
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one task did on one host, and what follows from it. `registered` is never censored."""
+
+    result: TaskResult
+    registered: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts_for: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notify: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    fatal: int = 0
+
+
+@dataclass
+class Attempted:
+    """One item (or the whole task, where there is no loop) and the words of the task that depended on it."""
+
+    raw: Raw
+    ignore_errors: bool = False
+    ignore_unreachable: bool = False
+    no_log: bool = False
+    notify: tuple[str, ...] = ()
+    ask: Ask | None = None
+
+
+def perform(job: Job) -> Done:
+    """Run a task to the end. Never raises for what went wrong on a host."""
+    began = job.world.clock()
+    parts = _items(job) if job.task.loop is not None else [_one(job, job.view())]
+    whole = parts[0] if job.task.loop is None else _joined(parts)
+    return _done(job, whole, parts, job.world.clock() - began)
+
+
+def _items(job: Job) -> list[Attempted]:
+    """The task for each item of its loop; a list that cannot be had fails the task, unless it is skipped anyway."""
+    view = job.view()
+    templar = Templar(view)
+    try:
+        loop = Loop.of(job.task, templar)
+    except TemplateError as error:
+        return [_one(job, view, error)]
+    parts: list[Attempted] = []
+    for number, more in loop.items(view, job.world.options.sleep):
+        part = _one(job, view.over(more))
+        part.raw.values.update(loop.told(number, more))
+        parts.append(part)
+        seen = view.over({**more, job.task.register: part.raw.values} if job.task.register else more)
+        _tell_item(job, part, loop.label(seen, more, part.raw))
+        if loop.ends(seen):
+            break
+    return parts
+
+
+def _tell_item(job: Job, part: Attempted, label: str) -> None:
+    result = _result(job, part, part.raw, 0.0)
+    task, world = job.task, job.world
+    world.emit(ItemFinished(world.clock(), job.play, task.title, task.uid, job.host, label, result))
+
+
+def _one(job: Job, view: View, trouble: TemplateError | None = None) -> Attempted:
+    """One run of the task; every error that belongs to this host becomes its value."""
+    part = Attempted(Raw({}))
+    templar = Templar(view)
+    try:
+        part.no_log = job.flag("no_log", templar)
+        part.ignore_errors = job.flag("ignore_errors", templar)
+        part.ignore_unreachable = job.flag("ignore_unreachable", templar)
+        part.raw = _checked(job, view, templar, part, trouble)
+    except UnreachableError as error:
+        part.raw = Raw({"unreachable": True, "changed": False, "msg": str(error)})
+    except QclusterError as error:
+        part.raw = failed(str(error))
+    except Exception as error:
+        part.raw = failed(f"unexpected failure: {type(error).__name__}: {error}", exception=traceback.format_exc())
+    part.raw.values.setdefault("failed", False)
+    return part
+
+
+def _checked(job: Job, view: View, templar: Templar, part: Attempted, trouble: TemplateError | None) -> Raw:
+    try:
+        false = first_false(job.task.scope.when, templar)
+    except TemplateError as error:
+        raise trouble or error from None
+    if false is not None:
+        return skipped("Conditional result was False", false_condition=false)
+    if trouble:
+        raise trouble
+    if job.ready.module is None:
+        part.ask = Ask(job.task, templar.render(job.ready.args), _params(job, view))
+        return Raw({"changed": False, "include_args": part.ask.args})
+    raw = _attempts(job, view, templar)
+    part.notify = _names(job.task, templar) if raw.values.get("changed") and job.task.notify else ()
+    return raw
+
+
+def _params(job: Job, view: View) -> dict[str, Any]:
+    """What an include hands on to its tasks: its own `vars`, and the variables of its loop."""
+    looped = view.layers[0] if job.task.loop is not None else {}
+    return {**looped, **job.task.own_vars}
+
+
+def _names(task: Task, templar: Templar) -> tuple[str, ...]:
+    rendered = [templar.render(name) for name in task.notify]
+    flat = [one for name in rendered for one in (name if isinstance(name, list) else [name])]
+    return tuple(str(name) for name in flat if name is not OMIT)
+
+
+def _attempts(job: Job, view: View, templar: Templar) -> Raw:
+    """Once, or until it is done: the task fails when no attempt is left."""
+    total = _total(job.task, templar)
+    for attempt in range(1, total + 1):
+        raw = _attempt(job, view, templar)
+        if total > 1:
+            raw.values["attempts"] = attempt
+        after = Templar(_after(job.task, view, raw))
+        _judge(job.task, raw, after)
+        if total == 1 or all_hold(job.task.until or (not raw.failed,), after):
+            return raw
+        if attempt < total and not job.world.options.cancelled.is_set():
+            _tell_retry(job, raw, attempt, total)
+            job.world.options.sleep(_delay(job.task, templar))
+    raw.values.update(attempts=total - 1, failed=True)
+    return raw
+
+
+def _total(task: Task, templar: Templar) -> int:
+    if task.retries is None:
+        return 1 + DEFAULT_RETRIES if task.until else 1
+    return 1 + max(0, int(templar.render(task.retries)))
+
+
+def _delay(task: Task, templar: Templar) -> float:
+    delay = float(templar.render(task.delay))
+    return delay if delay >= 0 else 1.0
+
+
+def _tell_retry(job: Job, raw: Raw, attempt: int, total: int) -> None:
+    part = Attempted(raw, no_log=bool(job.task.scope.get("no_log")))
+    result, world, task = _result(job, part, raw, 0.0), job.world, job.task
+    world.emit(HostRetrying(world.clock(), job.play, task.title, task.uid, job.host, attempt, total - 1, result))
+
+
+def _attempt(job: Job, view: View, templar: Templar) -> Raw:
+    """The module itself, once."""
+    call, dress = job.call(view, templar), job.dress(view, templar)
+    transport = dressed(job.transport(job.target(templar)), dress)
+    module = job.ready.module
+    assert module is not None
+    if is_action(module):
+        raw = run_action(module, call, job.reach(transport))
+    else:
+        raw = act(module, call, transport, jobs.launcher(job, call, templar))
+    raw.values = unsafe(raw.values)
+    return _failed_by_code(raw)
+
+
+def _failed_by_code(raw: Raw) -> Raw:
+    """A result without a verdict fails when its `rc` is not 0."""
+    raw.values.setdefault("failed", raw.values.get("rc") not in (None, 0, "0"))
+    return raw
+
+
+def _after(task: Task, view: View, raw: Raw) -> View:
+    """The variables with the result and the facts it brought, for what is asked after the act."""
+    more = dict(raw.values.get("ansible_facts") or raw.facts)
+    if task.register:
+        more[task.register] = raw.values
+    return view.over(more) if more else view
+
+
+def _judge(task: Task, raw: Raw, templar: Templar) -> None:
+    """changed_when and failed_when; what cannot be evaluated fails the task."""
+    if raw.values.get("skipped"):
+        return
+    word = "changed"
+    try:
+        if task.changed_when:
+            raw.values["changed"] = all_hold(task.changed_when, templar)
+        word = "failed"
+        if task.failed_when:
+            raw.values["failed"] = raw.values["failed_when_result"] = all_hold(task.failed_when, templar)
+    except TemplateError as error:
+        raw.values.update({"failed": True, f"{word}_when_result": str(error), "msg": str(error)})
+
+
+def _joined(parts: list[Attempted]) -> Attempted:
+    """All items of a loop as one result, as Ansible joins them."""
+    if len(parts) == 1 and "ansible_loop_var" not in parts[0].raw.values:
+        return parts[0]
+    results = [part.raw.values for part in parts]
+    bad = [part for part in parts if part.raw.failed]
+    lost = [part for part in parts if part.raw.values.get("unreachable")]
+    return Attempted(
+        Raw(_summary(results), diffs=tuple(diff for part in parts for diff in part.raw.diffs), fatal=_worst(parts)),
+        ignore_errors=all(part.ignore_errors for part in bad),
+        ignore_unreachable=all(part.ignore_unreachable for part in lost),
+        no_log=any(part.no_log for part in parts),
+        notify=tuple(dict.fromkeys(name for part in parts for name in part.notify)),
+    )
+
+
+def _worst(parts: list[Attempted]) -> int:
+    return next((part.raw.fatal for part in parts if part.raw.fatal), 0)
+
+
+def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    if not results:
+        reason = "No items in the list"
+        return {"changed": False, "skipped": True, "skipped_reason": reason, "results": [], "failed": False}
+    summary: dict[str, Any] = {"results": results, "msg": "All items completed"}
+    for word in ("changed", "failed", "unreachable"):
+        summary[word] = any(one.get(word) for one in results)
+    summary["skipped"] = all(one.get("skipped") for one in results)
+    if summary["failed"]:
+        summary["msg"] = "One or more items failed"
+    if summary["skipped"]:
+        summary["msg"] = "All items skipped"
+    return {
+        name: value for name, value in summary.items() if value is not False or name in ("changed", "failed", "skipped")
+    }
+
+
+def _done(job: Job, whole: Attempted, parts: list[Attempted], elapsed: float) -> Done:
+    raws = [part.raw for part in parts]
+    return Done(
+        result=_result(job, whole, whole.raw, elapsed),
+        registered=whole.raw.values,
+        facts=_merged(raws),
+        facts_for={host: facts for raw in raws for host, facts in raw.facts_for.items()},
+        notify=whole.notify,
+        asks=tuple(part.ask for part in parts if part.ask),
+        fatal=whole.raw.fatal,
+    )
+
+
+def _merged(raws: list[Raw]) -> Mapping[str, Any]:
+    """The facts of all items that did not fail, later ones winning."""
+    merged: dict[str, Any] = {}
+    for raw in raws:
+        if not raw.failed:
+            merged.update(raw.facts)
+            merged.update(raw.values.get("ansible_facts") or {})
+    return merged
+
+
+def _result(job: Job, part: Attempted, raw: Raw, elapsed: float) -> TaskResult:
+    values = raw.values
+    return TaskResult(
+        host=job.host,
+        status=_status(values),
+        values=_censored(values) if part.no_log else values,
+        message="" if part.no_log else str(values.get("msg") or ""),
+        ignored=bool(
+            (values.get("failed") and part.ignore_errors) or (values.get("unreachable") and part.ignore_unreachable)
+        ),
+        diffs=_shown(job, part, raw.diffs),
+        elapsed=elapsed,
+        no_log=part.no_log,
+    )
+
+
+def _shown(job: Job, part: Attempted, diffs: tuple[Diff, ...]) -> tuple[Diff, ...]:
+    wanted = job.task.scope.get("diff", job.world.options.diff)
+    return diffs if wanted and not part.no_log else ()
+
+
+def _status(values: Mapping[str, Any]) -> Status:
+    if values.get("unreachable"):
+        return Status.UNREACHABLE
+    if values.get("failed"):
+        return Status.FAILED
+    if values.get("skipped"):
+        return Status.SKIPPED
+    return Status.CHANGED if values.get("changed") else Status.OK
+
+
+CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
+_KEPT = ("attempts", "changed", "retries", "failed", "unreachable", "skipped")
+
+
+def _censored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Ansible shows of a result under no_log: verdicts only."""
+    return {"censored": CENSORED, **{name: values[name] for name in _KEPT if name in values}}

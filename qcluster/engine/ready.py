@@ -1,0 +1,103 @@
+"""A task made ready for many hosts: what does not depend on the host is worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qcluster.engine import included, validate
+from qcluster.modules import arguments, table
+from qcluster.modules.base import Action, Module, Spec
+from qcluster.playbook.model import Play, RoleUse, Task
+from qcluster.templating.values import is_plain
+
+CONTROL = ("include_tasks", "include_role", "meta")
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A task with its module, its arguments parsed, and its own layers of variables.
+
+    `typed` holds the checked arguments where they have no template in them, else None.
+    """
+
+    task: Task
+    module: Module | Action | None
+    args: Any
+    typed: Mapping[str, Any] | None
+    params: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+
+    @property
+    def spec(self) -> Spec:
+        return self.module.spec if self.module else Spec(any_key=True)
+
+
+@dataclass
+class Bench:
+    """Makes the tasks of one play ready, each once. `files` are what the play's vars_files hold."""
+
+    play: Play
+    files: Mapping[str, Any]
+    uses: list[RoleUse] = field(default_factory=list)
+    _ready: dict[str, Ready] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.uses = [*self.play.roles]
+
+    def ready(self, task: Task) -> Ready:
+        if task.uid not in self._ready:
+            self._ready[task.uid] = self._make(task)
+        return self._ready[task.uid]
+
+    def expose(self, use: RoleUse) -> None:
+        """A role that was included with `public: true`: its variables are seen by every later task."""
+        self.uses.append(use)
+        self._ready.clear()
+
+    def _make(self, task: Task) -> Ready:
+        module = lookup(task.module)
+        args = included.parse(task) if module is None else parse(module.spec, task.args)
+        plain = module is not None and is_plain(args)
+        role = task.role or RoleUse("", "")
+        return Ready(
+            task=task,
+            module=module,
+            args=args,
+            typed=arguments.coerce(module.spec, args) if module is not None and plain else None,
+            params={**role.params, **_role_magic(task.role)},
+            variables={**self.play.vars, **self.files, **self._public("vars"), **role.vars, **task.scope.vars},
+            defaults={**self._public("defaults"), **role.defaults},
+        )
+
+    def _public(self, part: str) -> dict[str, Any]:
+        joined: dict[str, Any] = {}
+        for use in self.uses:
+            joined.update(getattr(use, part))
+        return joined
+
+
+def lookup(name: str) -> Module | Action | None:
+    """The module of a task; None where the engine itself carries it out."""
+    if name in CONTROL:
+        return None
+    return validate.MODULE if name == validate.NAME else table.lookup(name)
+
+
+def parse(spec: Spec, raw: Any) -> dict[str, Any]:
+    """Arguments as a mapping; `_raw` is a free-form text that stands beside an `args:` keyword."""
+    if isinstance(raw, Mapping) and "_raw" in raw:
+        more = {name: value for name, value in raw.items() if name != "_raw"}
+        return {**more, **arguments.parse(spec, raw["_raw"])}
+    return arguments.parse(spec, raw)
+
+
+def _role_magic(role: RoleUse | None) -> dict[str, Any]:
+    if not role:
+        return {}
+    magic: dict[str, Any] = {"role_name": role.name, "ansible_role_name": role.name, "role_path": role.path}
+    if role.parents:
+        magic["ansible_parent_role_names"] = list(reversed(role.parents))
+    return magic

@@ -1,0 +1,144 @@
+"""A whole run: every play on its hosts, in batches, to an exit code."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qcluster.engine.batch import Batch
+from qcluster.engine.chosen import start_key
+from qcluster.engine.crew import Crew
+from qcluster.engine.options import RunOptions
+from qcluster.engine.ready import Bench
+from qcluster.engine.strategy import STRATEGIES
+from qcluster.engine.world import World
+from qcluster.errors import EXIT_OK, InputError, Interrupted, TaskFailed, UnreachableError, worst_exit
+from qcluster.events import Emit, PlayFinished, PlayStarted, RunFinished, RunStarted
+from qcluster.inventory.model import Inventory
+from qcluster.inventory.patterns import select
+from qcluster.playbook.library import Library
+from qcluster.playbook.model import Play, Playbook
+from qcluster.playbook.notes import Notes
+from qcluster.playbook.plays import find_vars
+from qcluster.templating import Templar
+from qcluster.transport.base import Transport
+
+
+def run(
+    playbook: Playbook,
+    inventory: Inventory,
+    fleet: Mapping[str, Transport],
+    options: RunOptions,
+    emit: Emit,
+) -> int:
+    """Run every play. Gives the exit code of DESIGN decision 8; raises InputError before any host is touched."""
+    world = World(playbook, inventory, fleet, options, emit)
+    plans = [(play, hosts_of(world, play)) for play in playbook.plays]
+    began = options.clock()
+    everybody = tuple(dict.fromkeys(host for _, hosts in plans for host in hosts))
+    emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
+    crew = Crew(options.forks or max(1, len(everybody)))
+    try:
+        _plays(world, crew, plans)
+        code = _exit_code(world)
+    except KeyboardInterrupt:
+        options.cancelled.set()
+        code = Interrupted.exit_code
+    crew.dismiss()
+    emit(RunFinished(options.clock(), code, world.tallies.recap(), options.clock() - began))
+    return code
+
+
+def _plays(world: World, crew: Crew, plans: list[tuple[Play, tuple[str, ...]]]) -> None:
+    for play, hosts in plans:
+        if world.start_at and start_key(play, world.start_at) is None:
+            continue
+        if not _play(world, crew, play, hosts):
+            break
+        world.start_at = ""
+
+
+def _play(world: World, crew: Crew, play: Play, chosen: tuple[str, ...]) -> bool:
+    """One play, batch by batch. False: nobody is left, the run ends."""
+    hosts = tuple(host for host in chosen if host not in world.failed | world.unreachable)
+    world.emit(PlayStarted(world.clock(), play.name, hosts))
+    bench = Bench(play, _vars_files(world, play)) if hosts else None
+    for batch_hosts in batches(hosts, _serial(world, play)):
+        assert bench
+        batch = Batch(world, play, bench, batch_hosts, hosts)
+        STRATEGIES[play.strategy](batch, crew)
+        if world.fatal or batch.over or set(batch_hosts) <= batch.bad:
+            break
+    world.emit(PlayFinished(world.clock(), play.name))
+    alive = not hosts or any(host not in world.failed | world.unreachable for host in hosts)
+    return alive and not world.fatal
+
+
+def _exit_code(world: World) -> int:
+    codes = set(world.fatal)
+    codes |= {TaskFailed.exit_code} if world.failed else set()
+    codes |= {UnreachableError.exit_code} if world.unreachable else set()
+    return worst_exit(codes) if codes else EXIT_OK
+
+
+def hosts_of(world: World, play: Play) -> tuple[str, ...]:
+    """The hosts that a play names and --limit leaves, in the play's order. Raises InputError."""
+    pattern = _render(world, play, play.hosts)
+    names = ",".join(pattern) if isinstance(pattern, list) else str(pattern)
+    return ordered(select(world.inventory, names, world.options.limit), play.order)
+
+
+def ordered(hosts: tuple[str, ...], order: str) -> tuple[str, ...]:
+    """Hosts in the order that a play asks for."""
+    if order == "shuffle":
+        return tuple(random.sample(hosts, len(hosts)))
+    sorting = sorted(hosts) if "sorted" in order else list(hosts)
+    return tuple(reversed(sorting)) if order.startswith("reverse") else tuple(sorting)
+
+
+def batches(hosts: tuple[str, ...], sizes: tuple[Any, ...]) -> Iterator[tuple[str, ...]]:
+    """Hosts in batches; the last size holds for what is left, as Ansible's `serial`."""
+    left, sizes = list(hosts), sizes or (0,)
+    number = 0
+    while left:
+        size = batch_size(sizes[min(number, len(sizes) - 1)], len(hosts)) or len(left)
+        yield tuple(left[:size])
+        left, number = left[size:], number + 1
+
+
+def batch_size(size: Any, total: int) -> int:
+    """A size in hosts: a number, or a share of all of at least one host. 0 and less: all."""
+    text = str(size)
+    if text.endswith("%"):
+        return max(1, int(float(text[:-1]) / 100 * total))
+    return max(0, int(text))
+
+
+def _serial(world: World, play: Play) -> tuple[Any, ...]:
+    return tuple(_render(world, play, size) for size in play.serial)
+
+
+def _render(world: World, play: Play, value: Any) -> Any:
+    return Templar({**play.vars, **world.options.extra_vars}).render(value)
+
+
+def _vars_files(world: World, play: Play) -> Mapping[str, Any]:
+    """The variables of a play's vars_files; a name with variables in it is found when the play begins."""
+    merged: dict[str, Any] = {}
+    for entry in play.vars_files:
+        merged.update(entry if isinstance(entry, dict) else _named(world, play, entry))
+    return merged
+
+
+def _named(world: World, play: Play, entry: Any) -> Mapping[str, Any]:
+    names = _render(world, play, entry)
+    path = find_vars(Path(play.where.file).parent, names if isinstance(names, list) else [names])
+    if path is None:
+        raise InputError(f"{play.where}: vars_files: no such file: {names!r}")
+    library: Library = world.playbook.library
+    notes = Notes()
+    found = library.variables(path, notes)
+    notes.raise_any()
+    return found

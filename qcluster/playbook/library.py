@@ -1,0 +1,87 @@
+"""Files of a playbook: read once each, found where Ansible looks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from qcluster import schema
+from qcluster.errors import InputError, Problem
+from qcluster.playbook.notes import Notes
+
+CheckModule = Callable[[str, Any, Any], tuple[Problem, ...]]
+"""(module, arguments as written, the `args` keyword) → what is wrong with them."""
+
+
+def no_check(module: str, args: Any, more: Any) -> tuple[Problem, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a loader reads from: the playbook's folder, further folders with roles, and the modules that exist.
+
+    `search` are folders with a `roles/` inside or roles themselves. `tags` are YAML tags such as `!vault`.
+    """
+
+    folder: Path
+    search: tuple[Path, ...] = ()
+    check_module: CheckModule = no_check
+    modules: tuple[str, ...] = ()
+    tags: Mapping[str, schema.Tag] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    _read: dict[Path, Any] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=count)
+
+    def uid(self) -> str:
+        """A name that no other task of this playbook has."""
+        return f"t{next(self._numbers)}"
+
+    def read(self, path: Path) -> Any:
+        """The YAML of a file. Raises InputError."""
+        if path not in self._read:
+            self._read[path] = schema.load_yaml(path, tags=self.tags)
+        return self._read[path]
+
+    def variables(self, path: Path, notes: Notes) -> dict[str, Any]:
+        """A file of variables; mistakes are noted."""
+        try:
+            value = self.read(path)
+        except InputError as error:
+            notes.extend(error.problems)
+            return {}
+        if value is not None and not isinstance(value, dict):
+            notes.value(value, "", "a mapping of variables is wanted")
+            return {}
+        return value or {}
+
+    def role_folder(self, name: str, near: Path | None = None) -> Path | None:
+        """Where a role is: beside the playbook, beside another role, or in a search folder."""
+        return next((folder for folder in self._role_candidates(name, near) if folder.is_dir()), None)
+
+    def role_names(self) -> list[str]:
+        folders = [base / "roles" for base in (self.folder, *self.search)]
+        return sorted({one.name for folder in folders if folder.is_dir() for one in folder.iterdir()})
+
+    def _role_candidates(self, name: str, near: Path | None) -> Iterable[Path]:
+        path = Path(name).expanduser()
+        if path.is_absolute():
+            yield path
+            return
+        if near:
+            yield near.parent / name
+        for base in (self.folder, *self.search):
+            yield from (base / "roles" / name, base / name)
+
+
+def first_file(candidates: Iterable[Path]) -> Path | None:
+    """The first that exists."""
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def main_file(folder: Path, name: str = "main") -> Path | None:
+    """`main.yml` of a role's folder, in the spellings that Ansible knows; or all given another name."""
+    return first_file(folder / (name + ending) for ending in ("", ".yml", ".yaml", ".json"))

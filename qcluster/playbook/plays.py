@@ -1,0 +1,137 @@
+"""Plays: their keywords, sections, roles, handlers and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qcluster.errors import InputError
+from qcluster.playbook import language, roles, words
+from qcluster.playbook.library import first_file
+from qcluster.playbook.model import Block, Node, Play, RoleUse, Scope, Task
+from qcluster.playbook.notes import where
+from qcluster.playbook.tasks import Reader
+
+SECTIONS = ("pre_tasks", "tasks", "post_tasks")
+
+
+def plays(reader: Reader, entries: Any) -> Iterator[Play]:
+    """All plays of one file, those of imported playbooks in their place."""
+    if not isinstance(entries, list):
+        reader.notes.value(entries, "", "a playbook is a list of plays")
+        return
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            reader.notes.key(entries, index, "", "a play is a mapping")
+        elif any(key in entry for key in ("import_playbook", "ansible.builtin.import_playbook")):
+            yield from _imported(reader, entry)
+        else:
+            yield _play(replace(reader, used=[], handlers=[], seen=set()), entry)
+
+
+def _imported(reader: Reader, entry: dict[str, Any]) -> Iterator[Play]:
+    key = next(key for key in entry if key.endswith("import_playbook"))
+    known, _ = words.take(reader.notes, entry, language.IMPORT)
+    path = reader.file.parent / str(entry[key])
+    if not path.is_file() or path in reader.chain:
+        reader.notes.key(entry, key, "import_playbook", f"no such file: {entry[key]!r}")
+        return
+    try:
+        for play in plays(reader.within(path), reader.library.read(path)):
+            yield replace(play, scope=play.scope.narrow(known), vars={**known.get("vars", {}), **play.vars})
+    except InputError as error:
+        reader.notes.extend(error.problems)
+
+
+def _play(reader: Reader, entry: dict[str, Any]) -> Play:
+    known, other = words.take(reader.notes, entry, language.PLAY)
+    for name in other:
+        words.refuse(reader.notes, entry, name, language.PLAY)
+    _check(reader, entry, known)
+    variables = known.pop("vars", {})
+    scope = Scope().narrow(known)
+    sections = _sections(reader, entry, scope)
+    own = _tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True)))
+    return Play(
+        name=known.get("name") or ",".join(known.get("hosts", ())),
+        where=where(entry),
+        hosts=",".join(str(one) for one in known.get("hosts", ())),
+        scope=scope,
+        sections=sections,
+        handlers=(*reader.handlers, *own),
+        roles=tuple(reader.used),
+        vars=variables,
+        vars_files=_vars_files(reader, entry, known),
+        strategy=known.get("strategy", "linear"),
+        serial=known_serial(known.get("serial")),
+        max_fail_percentage=known.get("max_fail_percentage"),
+        gather_facts=known.get("gather_facts", True),
+        order=known.get("order", "inventory"),
+        force_handlers=known.get("force_handlers", False),
+    )
+
+
+def _sections(reader: Reader, entry: dict[str, Any], scope: Scope) -> tuple[tuple[Node, ...], ...]:
+    pre, tasks, post = (reader.nodes(entry.get(part), scope) for part in SECTIONS)
+    listed = roles.listed(reader, entry["roles"], scope) if entry.get("roles") else ()
+    return pre, (*listed, *tasks), post
+
+
+def _tasks_of(nodes: tuple[Node, ...]) -> Iterator[Task]:
+    for node in nodes:
+        if isinstance(node, Block):
+            yield from _tasks_of(node.body)
+        else:
+            yield node
+
+
+def known_serial(value: Any) -> tuple[Any, ...]:
+    """`serial` as a sequence of batch sizes: numbers or percentages."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _check(reader: Reader, entry: dict[str, Any], known: Mapping[str, Any]) -> None:
+    if not known.get("hosts"):
+        reader.notes.value(entry, "hosts", "a play needs hosts")
+    for name, choices in (("strategy", language.STRATEGIES), ("order", language.ORDERS)):
+        if known.get(name, choices[0]) not in choices:
+            near = words.schema.did_you_mean(str(known[name]), choices)
+            reader.notes.key(entry, name, name, f"{known[name]!r} is not one of {', '.join(choices)}", near)
+    if known.get("become_method", "sudo") != "sudo":
+        reader.notes.key(entry, "become_method", "become_method", "only sudo is known")
+    for size in known_serial(known.get("serial")):
+        if not words.is_template(size) and not str(size).rstrip("%").isdigit():
+            reader.notes.key(entry, "serial", "serial", f"{size!r} is neither a number nor a percentage")
+
+
+def _vars_files(reader: Reader, entry: dict[str, Any], known: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The contents of files with fixed names; a text where a variable decides."""
+    return tuple(_vars_file(reader, entry, name) for name in known.get("vars_files", ()))
+
+
+def _vars_file(reader: Reader, entry: dict[str, Any], name: Any) -> Any:
+    options = name if isinstance(name, list) else [name]
+    if any(words.is_template(one) for one in options):
+        return name
+    path = find_vars(reader.file.parent, options)
+    if path is None:
+        reader.notes.key(entry, "vars_files", "vars_files", f"no such file: {name!r}")
+        return {}
+    return reader.library.variables(path, reader.notes)
+
+
+def find_vars(folder: Path, names: list[Any]) -> Path | None:
+    """The first of several files that exists, beside the playbook or in its `vars/`."""
+    return first_file(base / str(name) for name in names for base in (folder / "vars", folder))
+
+
+def public(uses: tuple[RoleUse, ...], part: str) -> dict[str, Any]:
+    """What all roles of a play show to every task of it: their defaults, or their vars."""
+    joined: dict[str, Any] = {}
+    for use in uses:
+        joined.update(getattr(use, part))
+    return joined

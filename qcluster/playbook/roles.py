@@ -1,0 +1,221 @@
+"""Roles: where they are, what they hold, and what it means to use one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcluster import schema
+from qcluster.playbook import language, words
+from qcluster.playbook.library import main_file
+from qcluster.playbook.model import Block, Node, RoleUse, Scope, Task, Where
+from qcluster.playbook.notes import where
+
+if TYPE_CHECKING:
+    from qcluster.playbook.tasks import Reader
+
+VALIDATE = "validate_argument_spec"
+"""The module of the task that checks a role's arguments."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A wish to use a role: its name, the parameters given, and which of its files to take."""
+
+    name: str
+    scope: Scope
+    params: Mapping[str, Any]
+    source: Any
+    files: Mapping[str, str]
+    check: bool = True
+    repeat: bool = True
+
+    def file(self, part: str) -> str:
+        return self.files.get(part, "main")
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What using a role brings: its tasks (those of its dependencies first), handlers and variables."""
+
+    nodes: tuple[Node, ...] = ()
+    handlers: tuple[Task, ...] = ()
+    use: RoleUse | None = None
+
+
+def listed(reader: Reader, entries: Any, scope: Scope) -> tuple[Node, ...]:
+    """The roles of a play."""
+    if not isinstance(entries, list):
+        reader.notes.value(entries, "roles", "a list of roles is wanted")
+        return ()
+    orders = [_order(reader, entries, index, scope) for index in range(len(entries))]
+    return tuple(node for order in orders if order for node in _enter(reader, order).nodes)
+
+
+def imported(reader: Reader, entry: dict[str, Any], module: str, scope: Scope) -> tuple[Node, ...]:
+    """The tasks of `import_role`."""
+    order = _asked(reader, entry[module], scope, entry)
+    return _enter(reader, order).nodes if order else ()
+
+
+def included(reader: Reader, args: Mapping[str, Any], task: Task) -> Brought:
+    """What an `include_role` with rendered arguments brings when it runs."""
+    apply = args.get("apply") or {}
+    known, _ = words.take(reader.notes, apply, language.BLOCK)
+    order = _asked(reader, args, task.outer.narrow(known), args)
+    return _enter(reader, order) if order else Brought()
+
+
+def look_ahead(reader: Reader, task: Task, entry: dict[str, Any], module: str) -> None:
+    """Check a role that will be included, where its name is fixed."""
+    args = task.args if isinstance(task.args, dict) else {}
+    name = args.get("name", args.get("role"))
+    if not words.is_template(name) and not any(words.is_template(one) for one in args.values()):
+        alone = replace(reader, used=[], handlers=[], seen=set())
+        order = _asked(alone, entry[module], task.outer, entry)
+        if order and (reader.library.role_folder(order.name) not in reader.chain):
+            _enter(alone, order)
+
+
+def _asked(reader: Reader, args: Any, scope: Scope, entry: Any) -> Order | None:
+    if not isinstance(args, dict):
+        reader.notes.value(entry, "", "a mapping with the role's name is wanted")
+        return None
+    for name in args:
+        if name not in (*language.ROLE_ARGS, "role"):
+            near = schema.did_you_mean(str(name), language.ROLE_ARGS)
+            reader.notes.key(args, name, str(name), "unknown argument", near)
+    role = args.get("name", args.get("role"))
+    if not role:
+        reader.notes.value(entry, "name", "the role's name is wanted")
+        return None
+    files = {key.removesuffix("_from"): str(value) for key, value in args.items() if key.endswith("_from")}
+    return Order(str(role), scope, {}, entry, files, bool(args.get("rolespec_validate", True)))
+
+
+def _order(reader: Reader, entries: list[Any], index: int, scope: Scope) -> Order | None:
+    entry = entries[index]
+    if isinstance(entry, str):
+        return Order(entry, scope, {}, entry, {}, repeat=False)
+    if not isinstance(entry, dict) or not (entry.get("role") or entry.get("name")):
+        reader.notes.key(entries, index, "roles", "a role's name, or a mapping with `role:`, is wanted")
+        return None
+    known, params = words.take(reader.notes, entry, language.ROLE)
+    for name in [one for one in params if one in language.REFUSED]:
+        words.refuse(reader.notes, entry, name, language.ROLE)
+    return Order(str(entry.get("role") or entry["name"]), scope.narrow(known), params, entry, {}, repeat=False)
+
+
+def _enter(reader: Reader, order: Order) -> Brought:
+    near = Path(order.scope.role.path) if order.scope.role else None
+    folder = reader.library.role_folder(order.name, near)
+    if folder is None:
+        hint = schema.did_you_mean(order.name, reader.library.role_names())
+        spot = schema.place(order.source)
+        reader.notes.extend(_missing(order.name, spot, hint))
+        return Brought()
+    if folder in reader.chain:
+        reader.notes.value(order.source, order.name, "the role depends on itself")
+        return Brought()
+    signature = (str(folder), repr(sorted(order.params.items())), repr(order.scope.when), order.scope.tags)
+    if not order.repeat and signature in reader.seen:
+        return Brought()
+    reader.seen.add(signature)
+    return _Role(reader.within(folder), folder, order).brought()
+
+
+def _missing(name: str, spot: schema.Place, hint: str) -> list[Any]:
+    from qcluster.errors import Problem
+
+    return [Problem(spot.file, spot.line, "role", f"no role named {name!r}", hint or "looked beside the playbook")]
+
+
+class _Role:
+    """One role being read."""
+
+    def __init__(self, reader: Reader, folder: Path, order: Order):
+        self.reader, self.folder, self.order = reader, folder, order
+        self.meta = self._mapping("meta", "main")
+
+    def brought(self) -> Brought:
+        outer = self.order.scope.role
+        dependencies = [_enter(self.reader, order) for order in self._dependencies(self._scope(RoleUse("", "")))]
+        uses = [one.use for one in dependencies if one.use]
+        use = self._use(uses, outer)
+        self.reader.used.append(use)
+        scope = self._scope(use)
+        handlers = self._tasks("handlers", replace(scope, handler=True))
+        self.reader.handlers.extend(task for task in handlers if isinstance(task, Task))
+        nodes = (*self._validation(scope), *self._tasks("tasks", scope))
+        before = tuple(node for one in dependencies for node in one.nodes)
+        return Brought((*before, Block(nodes, name=use.name)), tuple(self.reader.handlers), use)
+
+    def _use(self, dependencies: list[RoleUse], outer: RoleUse | None) -> RoleUse:
+        inherited = outer or RoleUse("", "")
+        return RoleUse(
+            name=Path(self.order.name).name,
+            path=str(self.folder),
+            defaults={**inherited.defaults, **_joined(dependencies, "defaults"), **self._mapping("defaults")},
+            vars={**inherited.vars, **_joined(dependencies, "vars"), **self._mapping("vars")},
+            params={**inherited.params, **self.order.params},
+            parents=(*inherited.parents, inherited.name) if outer and outer.name else (),
+        )
+
+    def _scope(self, use: RoleUse) -> Scope:
+        return replace(self.order.scope, role=use)
+
+    def _dependencies(self, scope: Scope) -> list[Order]:
+        entries = self.meta.get("dependencies") or []
+        found = [_order(self.reader, entries, index, replace(scope, role=None)) for index in range(len(entries))]
+        again = bool(self.meta.get("allow_duplicates"))
+        return [replace(order, repeat=again) for order in found if order]
+
+    def _mapping(self, part: str, name: str = "") -> dict[str, Any]:
+        path = main_file(self.folder / part, name or self.order.file(part))
+        return self.reader.library.variables(path, self.reader.notes) if path else {}
+
+    def _tasks(self, part: str, scope: Scope) -> tuple[Node, ...]:
+        path = main_file(self.folder / part, self.order.file(part))
+        if path is None and part in self.order.files:
+            self.reader.notes.value(self.order.source, f"{part}_from", f"no such file: {self.order.files[part]!r}")
+        return self.reader.file_nodes(path, scope) if path else ()
+
+    def _validation(self, scope: Scope) -> tuple[Node, ...]:
+        """The task that checks the role's arguments, where meta/argument_specs.yml describes them."""
+        point = self.order.file("tasks").removesuffix(".yml").removesuffix(".yaml")
+        spec = specs(self.reader, self.folder).get(point)
+        if not spec or not self.order.check:
+            return ()
+        about = f" - {spec['short_description']}" if spec.get("short_description") else ""
+        inner = replace(scope, tags=scope.tags | {"always"})
+        return (
+            Task(
+                uid=self.reader.library.uid(),
+                name=f"Validating arguments against arg spec '{point}'{about}",
+                where=where(spec),
+                module=VALIDATE,
+                args={"argument_spec": spec.get("options") or {}, "point": point},
+                scope=inner,
+                outer=inner,
+            ),
+        )
+
+
+def specs(reader: Reader, folder: Path) -> dict[str, Any]:
+    """The entry points of a role's meta/argument_specs.yml (or of meta/main.yml)."""
+    path = main_file(folder / "meta", "argument_specs") or main_file(folder / "meta")
+    found = reader.library.variables(path, reader.notes).get("argument_specs") if path else None
+    return found if isinstance(found, dict) else {}
+
+
+def _joined(uses: list[RoleUse], part: str) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for use in uses:
+        joined.update(getattr(use, part))
+    return joined
+
+
+def nowhere() -> Where:
+    return Where()

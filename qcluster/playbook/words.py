@@ -1,0 +1,116 @@
+"""Keywords of one mapping: known, allowed here, and of the right type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qcluster import schema
+from qcluster.playbook import language
+from qcluster.playbook.notes import Notes
+
+_TRUTH = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False}
+
+
+def take(notes: Notes, mapping: Mapping[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keywords allowed in a `where` in their normal form, and every other key as written."""
+    allowed = language.allowed(where)
+    known, other = {}, {}
+    for name, value in mapping.items():
+        if name not in allowed:
+            other[name] = value
+            continue
+        word = allowed[name]
+        try:
+            known[name] = value if value is None else _NORMAL[word.kind](value)
+        except ValueError as error:
+            notes.key(mapping, name, name, str(error))
+    return {name: value for name, value in known.items() if value is not None}, other
+
+
+def refuse(notes: Notes, mapping: Mapping[str, Any], name: str, where: str, more: tuple[str, ...] = ()) -> None:
+    """Note a key that is no keyword here."""
+    if name in language.REFUSED or name.startswith("with_"):
+        hint = language.REFUSED.get(name, "use loop")
+        notes.key(mapping, name, name, "not part of this language", hint)
+        return
+    elsewhere = next((word for word in language.KEYWORDS if word.name == name), None)
+    if elsewhere:
+        places = " or ".join(place for place in language.PLACES if place in elsewhere.where)
+        notes.key(mapping, name, name, f"not allowed in a {where}", f"it belongs in a {places}")
+        return
+    near = schema.did_you_mean(str(name), [*language.allowed(where), *more])
+    notes.key(mapping, name, str(name), f"unknown keyword of a {where}", near)
+
+
+def is_template(value: Any) -> bool:
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _boolean(value: Any) -> Any:
+    if isinstance(value, bool) or is_template(value):
+        return value
+    word = str(value).lower()
+    if word not in _TRUTH:
+        raise ValueError(f"true or false is wanted, not {value!r}")
+    return _TRUTH[word]
+
+
+def _number(kind: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    def normal(value: Any) -> Any:
+        if is_template(value):
+            return value
+        try:
+            return kind(value) if not isinstance(value, bool) else _wrong(name, value)
+        except (TypeError, ValueError):
+            return _wrong(name, value)
+
+    return normal
+
+
+def _wrong(name: str, value: Any) -> Any:
+    raise ValueError(f"{name} is wanted, not {value!r}")
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        _wrong("a text", value)
+    return value if isinstance(value, str) else str(value)
+
+
+def _list(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",")) if not is_template(value) else (value,)
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def conditions(value: Any) -> tuple[Any, ...]:
+    """A condition or a list of them; all must hold."""
+    entries = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if any(isinstance(entry, (dict, list)) for entry in entries):
+        _wrong("an expression", value)
+    return entries
+
+
+def _mapping(value: Any) -> Any:
+    return value if isinstance(value, dict) else _wrong("a mapping", value)
+
+
+def _environment(value: Any) -> tuple[Any, ...]:
+    entries = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(entry, dict) or is_template(entry) for entry in entries):
+        _wrong("a mapping", value)
+    return entries
+
+
+_NORMAL: Mapping[str, Callable[[Any], Any]] = {
+    "bool": _boolean,
+    "int": _number(int, "a whole number"),
+    "float": _number(float, "a number"),
+    "text": _text,
+    "list": _list,
+    "mapping": _mapping,
+    "conditions": conditions,
+    "environment": _environment,
+    "any": lambda value: value,
+}
