@@ -1,39 +1,51 @@
-"""One command in a channel of its own."""
+"""One command in a channel of its own: what streams, is large, or may leave a process behind."""
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 
 import paramiko
 
-from qcluster.command import Command
+from qcluster.command import KILL_GRACE, Command, render
 from qcluster.result import Outcome
 from qcluster.transport.base import OnOutput
-from qcluster.transport.script import shell_line
+from qcluster.transport.script import signal_of
+from qcluster.transport.session import Session
+from qcluster.transport.streams import STDERR, STDOUT
 from qcluster.transport.wire import exit_signal
 
-_CHUNK = 1 << 17
+LINGER = 0.3
+"""Seconds of silence after a command's end, when a process that it left behind keeps the streams open."""
+
+LATE = 15
+"""Seconds past a command's own deadline after which a silent host counts as lost."""
 
 
-def run_in_channel(channel: paramiko.Channel, command: Command, on_output: OnOutput | None = None) -> Outcome:
-    """Run to the end on a fresh session channel. Both streams are read at once, so neither can block the other."""
+def run_in_channel(session: Session, command: Command, on_output: OnOutput | None = None) -> Outcome:
+    """Run to the end. Raises EOFError when the connection was lost, `UnreachableError` when it never began."""
     started = time.monotonic()
-    channel.exec_command(shell_line(command))
-    feeder = _feed(channel, command.stdin)
-    taken = _collect(channel, on_output)
-    code = channel.recv_exit_status()
+    session.start(render(command))
+    feeder = _feed(session.channel, command.stdin)
+    _collect(session, on_output, patience(command))
+    code, signal = session.channel.recv_exit_status(), exit_signal(session.channel)
     if feeder:
         feeder.join()
-    if code == -1 and not exit_signal(channel):
+    if code == -1 and not signal:
         raise EOFError("no exit status")
-    elapsed = time.monotonic() - started
-    return Outcome(command, code, taken["stdout"], taken["stderr"], exit_signal(channel), elapsed)
+    if not session.begun:
+        raise session.never_began()
+    out, err = (session.tapes[name].take() for name in (STDOUT, STDERR))
+    return Outcome(command, code, out, err, signal or signal_of(command, code), time.monotonic() - started)
+
+
+def patience(command: Command) -> float | None:
+    """How long to wait for a command's end (seconds); the host itself ends it before that."""
+    return None if command.timeout is None else command.timeout + KILL_GRACE + LATE
 
 
 def _feed(channel: paramiko.Channel, data: bytes) -> threading.Thread | None:
-    """Deliver stdin: at once when it fits the channel's window, else beside the reading of output."""
+    """Deliver stdin: at once where it surely fits the channel's window, else beside the reading of output."""
     if len(data) <= 1 << 16:
         _send(channel, data)
         return None
@@ -50,23 +62,19 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
         return  # the command ended without reading it all
 
 
-def _collect(channel: paramiko.Channel, on_output: OnOutput | None) -> dict[str, bytes]:
-    taken: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
-    poller = select.poll()
-    poller.register(channel.fileno(), select.POLLIN)
-    while not _drained(channel):
-        poller.poll()
-        for name, ready, read in (
-            ("stdout", channel.recv_ready, channel.recv),
-            ("stderr", channel.recv_stderr_ready, channel.recv_stderr),
-        ):
-            while ready() and (chunk := read(_CHUNK)):
-                taken[name].append(chunk)
-                if on_output:
-                    on_output(name, chunk)
-    return {name: b"".join(chunks) for name, chunks in taken.items()}
-
-
-def _drained(channel: paramiko.Channel) -> bool:
-    ended = channel.eof_received or channel.closed
-    return bool(ended) and not channel.recv_ready() and not channel.recv_stderr_ready()
+def _collect(session: Session, on_output: OnOutput | None, timeout: float | None) -> None:
+    streams, end = session.streams, None if timeout is None else time.monotonic() + timeout
+    while True:
+        ended, exited = streams.ended, streams.exited
+        arrived = list(streams.arrived())
+        for name, chunk in arrived:
+            body = session.tapes[name].feed(chunk)
+            if on_output and body:
+                on_output(name, body)
+        if ended:
+            return
+        woken = streams.wait(LINGER if exited else end and end - time.monotonic())
+        if exited and not woken:
+            return
+        if not woken:
+            raise EOFError("no answer after the command's deadline")

@@ -18,7 +18,7 @@ from qcluster.errors import (
 from qcluster.transport.known_hosts import SYSTEM_FILES, key_name, known_keys, verify
 from qcluster.transport.login import log_in
 from qcluster.transport.target import Target
-from qcluster.transport.wire import Wire, no_delay
+from qcluster.transport.wire import Wire, tune
 
 
 def dial(target: Target, gateway: Wire | None = None) -> Wire:
@@ -52,7 +52,7 @@ def _connect(target: Target) -> socket.socket:
         raise ConnectTimeout(target.name, f"{place} did not answer within {waited}") from error
     except OSError as error:
         raise UnreachableError(target.name, f"{place}: {error.strerror}") from error
-    no_delay(sock)
+    tune(sock)
     return sock
 
 

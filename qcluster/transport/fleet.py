@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qcluster.transport.base import Transport
@@ -44,7 +45,7 @@ class Fleet(Mapping[str, Transport]):
         from qcluster.transport.ssh import SshTransport
 
         gateways = self._gateways()
-        return SshTransport(settings.name, lambda: gateways.dial(settings), settings.become)
+        return SshTransport(settings.name, partial(gateways.dial, settings), settings.become)
 
     def _gateways(self) -> Gateways:
         """Paramiko is imported here, by the first host that needs it."""

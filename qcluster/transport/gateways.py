@@ -18,7 +18,7 @@ class Gateways:
         self._locks: dict[tuple[Target, ...], threading.Lock] = {}
         self._open: dict[tuple[Target, ...], Wire] = {}
 
-    def dial(self, settings: Settings) -> Wire:
+    def dial(self, settings: Settings, again: bool = False) -> Wire:
         """A new connection to a host, through its gateways where it has any."""
         target = resolve(settings)
         return dial(target, self._gateway(target.jump))

@@ -11,7 +11,7 @@ from typing import IO
 from qcluster.command import Command, Put
 from qcluster.result import Outcome
 from qcluster.transport.base import OnOutput
-from qcluster.transport.script import put_command, read_command, reading, shell_line, signal_name
+from qcluster.transport.script import local_line, put_command, read_command, reading, signal_name, signal_of
 
 _CHUNK = 65536
 
@@ -29,7 +29,7 @@ class LocalTransport:
     def run(self, command: Command, on_output: OnOutput | None = None) -> Outcome:
         started = time.monotonic()
         process = subprocess.Popen(
-            ["/bin/sh", "-c", shell_line(command)],
+            ["/bin/sh", "-c", local_line(command)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         taken: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
@@ -48,7 +48,7 @@ class LocalTransport:
             max(code, -1),
             b"".join(taken["stdout"]),
             b"".join(taken["stderr"]),
-            signal_name(-code) if code < 0 else "",
+            signal_name(-code) if code < 0 else signal_of(command, code),
             time.monotonic() - started,
         )
 

@@ -3,54 +3,47 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable
+from contextlib import suppress
 
 from paramiko.ssh_exception import SSHException
 
 from qcluster.command import Become, Command, Put
-from qcluster.errors import ConnectionDropped, UnreachableError
+from qcluster.errors import ConnectionDropped
 from qcluster.result import Outcome
 from qcluster.transport.base import OnOutput
 from qcluster.transport.bridge import bridge
 from qcluster.transport.channel import run_in_channel
-from qcluster.transport.script import put_command, read_command, reading
-from qcluster.transport.wire import Wire
-
-Dial = Callable[[], Wire]
+from qcluster.transport.script import inline, put_command, read_command, reading
+from qcluster.transport.sessions import Dial, Sessions
 
 
 class SshTransport:
-    """One host over one SSH connection, opened on first use."""
+    """One host over SSH: small commands through a persistent shell, the others in channels of their own."""
 
     def __init__(self, host: str, dial: Dial, become: Become | None = None):
-        self._host, self._dial, self._become = host, dial, become
-        self._lock = threading.Lock()
-        self._wire: Wire | None = None
+        self._host, self._become = host, become
+        self._sessions = Sessions(host, dial)
 
     @property
     def host(self) -> str:
         return self._host
 
-    def wire(self) -> Wire:
-        """The live connection, dialled now where there is none."""
-        with self._lock:
-            if self._wire is None or not self._wire.is_active():
-                self._wire = self._dial()
-            return self._wire
-
     def run(self, command: Command, on_output: OnOutput | None = None) -> Outcome:
-        wire = self.wire()
         try:
-            channel = wire.open_session()
-        except (SSHException, EOFError) as error:
-            raise UnreachableError(self._host, f"no channel: {error}") from error
-        try:
-            return run_in_channel(channel, command, on_output)
+            text = None if on_output else inline(command)
+            return self._in_channel(command, on_output) if text is None else self._in_shell(command, text)
         except (SSHException, EOFError, OSError) as error:
-            raise ConnectionDropped(self._host, f"the connection was lost while a command ran: {error}") from error
-        finally:
-            channel.close()
+            self._sessions.forget_lost()
+            what = f"the connection was lost while a command ran; it may have taken effect ({error})"
+            raise ConnectionDropped(self._host, what) from error
+
+    def _in_shell(self, command: Command, text: str) -> Outcome:
+        with self._sessions.shell(command.become) as shell:
+            return shell.run(command, text)
+
+    def _in_channel(self, command: Command, on_output: OnOutput | None) -> Outcome:
+        with self._sessions.session(command.become) as session:
+            return run_in_channel(session, command, on_output)
 
     def put(self, put: Put) -> Outcome:
         return self.run(put_command(put))
@@ -59,10 +52,8 @@ class SshTransport:
         return reading(path, self.run(read_command(path, (self._become or Become()) if become else None)))
 
     def open_tcp(self, address: str, port: int, timeout: float) -> socket.socket:
-        return bridge(self.wire(), address, port, timeout)
+        return bridge(self._sessions.wire(), address, port, timeout)
 
     def close(self) -> None:
-        with self._lock:
-            if self._wire is not None:
-                self._wire.close()
-                self._wire = None
+        with suppress(EOFError, OSError):
+            self._sessions.close()

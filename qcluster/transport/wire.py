@@ -12,32 +12,40 @@ from paramiko.common import MSG_CHANNEL_REQUEST
 IDLE_CHECK = 30.0
 """Seconds between wake-ups of an idle connection's reader (Paramiko's own 0.1 costs CPU at many hosts)."""
 
+_SILENCE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 35_000}
+"""A peer that answers nothing for about 35 s is gone. The kernel watches; nothing here has to."""
+
 
 def _handle_request(channel: paramiko.Channel, message: paramiko.Message) -> None:
-    """Paramiko drops `exit-signal` (RFC 4254 §6.10); keep its name on the channel."""
+    """Paramiko drops `exit-signal` (RFC 4254 §6.10): keep its name. Wake whoever waits for the command's end."""
     if message.get_text() == "exit-signal":
         message.get_boolean()
         channel.exit_signal = message.get_text()  # type: ignore[attr-defined]
         channel.status_event.set()
-        return
-    message.rewind()
-    message.get_int()  # the channel's number, read before
-    channel._handle_request(message)  # type: ignore[attr-defined]
+    else:
+        message.rewind()
+        message.get_int()  # the channel's number, read before
+        channel._handle_request(message)  # type: ignore[attr-defined]
+    if arrived := getattr(channel, "arrived", None):
+        arrived.set()
 
 
 class Wire(paramiko.Transport):
-    """One SSH connection. `close` ends its reader thread at once."""
+    """One SSH connection. `sessions` counts the session channels that are open on it, within `room`."""
 
     _channel_handler_table = {  # noqa: RUF012
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
         MSG_CHANNEL_REQUEST: _handle_request,
     }
+    sessions = 0
+    room = 8  # OpenSSH's default MaxSessions is 10
 
     def settle(self) -> None:
         """Once authenticated: stop waking up to look whether something happened."""
         self.sock.settimeout(IDLE_CHECK)
 
     def close(self) -> None:
+        """Also wakes the reader thread, so that nobody waits for it."""
         with contextlib.suppress(OSError, EOFError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
         super().close()
@@ -47,6 +55,10 @@ def exit_signal(channel: paramiko.Channel) -> str:
     return str(getattr(channel, "exit_signal", ""))
 
 
-def no_delay(sock: Any) -> None:
+def tune(sock: Any) -> None:
     """A command is many small packets: with Nagle each waits 40 ms for the peer's delayed ACK."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
