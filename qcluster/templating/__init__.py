@@ -4,12 +4,13 @@
 """
 
 from qcluster.templating.errors import Recursion, TemplateError, TemplateSyntax, UndefinedVariable
-from qcluster.templating.templar import Templar
+from qcluster.templating.templar import Style, Templar
 from qcluster.templating.values import OMIT, is_template, unsafe
 
 __all__ = [
     "OMIT",
     "Recursion",
+    "Style",
     "Templar",
     "TemplateError",
     "TemplateSyntax",

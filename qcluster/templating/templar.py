@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
 from typing import Any
 
 from jinja2.utils import missing
 
 from qcluster.secret import Secret
-from qcluster.templating.environment import Environment, Template
+from qcluster.templating.compiled import Style, expression_template, file_template, value_template
+from qcluster.templating.environment import Template
 from qcluster.templating.errors import Broken, Missing, Recursion, TemplateError, UndefinedVariable, explain
 from qcluster.templating.values import OMIT, LazyDict, LazyList, finish, is_plain, is_template
 
 _SCALARS = (int, float, bool, type(None))
-
-
-@cache
-def environment() -> Environment:
-    """The one environment for values and expressions, with every filter, test and function."""
-    from qcluster.templating.builtin import install
-
-    return install(Environment())
-
-
-@lru_cache(maxsize=8192)
-def _text_template(source: str) -> Template:
-    return environment().compile_text(source)
-
-
-@lru_cache(maxsize=8192)
-def _expression_template(source: str) -> Template:
-    return environment().compile_value(source)
 
 
 class _Run:
@@ -73,7 +55,7 @@ class _Run:
 
     def render(self, raw: str) -> Any:
         try:
-            result = _text_template(raw).read(self)
+            result = value_template(raw).read(self)
             return self.own(finish(result)) if not isinstance(result, Missing) else result
         except Exception as error:
             explained = explain(error, raw)
@@ -103,7 +85,7 @@ class Templar:
         A value without templates is returned as it is, not copied. Raises TemplateError.
         """
         if isinstance(value, str):
-            return self._result(_text_template, value) if is_template(value) else value
+            return self._result(value_template, value) if is_template(value) else value
         if isinstance(value, list | tuple):
             return value if is_plain(value) else [item for item in map(self.render, value) if item is not OMIT]
         if isinstance(value, dict):
@@ -112,7 +94,33 @@ class Templar:
 
     def evaluate(self, expression: str) -> Any:
         """The native value of a bare Jinja expression, as in `when:`. Raises TemplateError."""
-        return self._result(_expression_template, expression)
+        return self._result(expression_template, expression)
+
+    def condition(self, expression: str | bool) -> bool:
+        """The truth of a `when`, `until`, `failed_when`, …; as in ansible-core 2.19, it must be a bool.
+
+        `{{ … }}` around all of it is allowed, and gives the expression or the truth. Raises TemplateError.
+        """
+        if isinstance(expression, str) and is_template(expression) and _wrapped(expression):
+            expression = self.render(expression.strip())
+        if isinstance(expression, str):
+            if not expression.strip():
+                raise TemplateError("a condition is empty", expression)
+            result = self.evaluate(expression.strip())
+        else:
+            result = expression
+        if isinstance(result, bool):
+            return result
+        kind = "str" if isinstance(result, str) else type(result).__name__
+        raise TemplateError(f"a condition is true or false, this is a {kind} (`| bool`, `| length > 0`)", expression)
+
+    def text(self, source: str, style: Style | None = None) -> str | Secret:
+        """A template file rendered to text; a Secret where a secret went into it. Raises TemplateError."""
+        chosen = style or Style()
+        result = self._result(lambda text: file_template(text, chosen), source)
+        if result is None:
+            return ""
+        return result if isinstance(result, str | Secret) else str(result)
 
     def is_template(self, text: object) -> bool:
         """True where rendering `text` could give something else."""
@@ -132,6 +140,11 @@ class Templar:
         except Exception as error:
             raise explain(error, source) from error
         return sealed(result, run.revealed) if run.revealed else result
+
+
+def _wrapped(text: str) -> bool:
+    stripped = text.strip()
+    return stripped.startswith(("{{", "{%", "{#")) and stripped.endswith(("}}", "%}", "#}"))
 
 
 def sealed(result: Any, revealed: list[str]) -> Any:

@@ -12,6 +12,7 @@ from qcluster.secret import Secret
 from qcluster.templating.errors import Missing
 
 _MARKER = re.compile(r"\{[{%#]")
+HEADER = "#jinja2:"
 _SCALARS = (int, float, bool, type(None))
 Reader = Callable[[Any], Any]
 
@@ -36,13 +37,13 @@ OMIT = _Omit()
 
 def is_template(text: object) -> bool:
     """True for a text that Jinja would render: `{{`, `{%` or `{#` in it, and not marked as data."""
-    return isinstance(text, str) and ("{" in text or text[:8] == "#jinja2:") and _marked(text)
+    return isinstance(text, str) and ("{" in text or text[:8] == HEADER) and _marked(text)
 
 
 def _marked(text: str) -> bool:
     if isinstance(text, Unsafe):
         return False
-    return _MARKER.search(text) is not None or text.startswith("#jinja2:")
+    return _MARKER.search(text) is not None or text.startswith(HEADER)
 
 
 def unsafe(value: Any) -> Any:
