@@ -138,9 +138,8 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     """
     from qcluster import engine
     from qcluster.cli.shipped import folders
-    from qcluster.playbook import load
 
-    book = load(playbook, roles=folders("roles", Path.cwd()))
+    book = engine.load(playbook, search=folders("roles", Path.cwd()))
     journal = None if flags.check else _journal(verb)
     with _reporting(session, verb, flags, journal) as emit:
         return engine.run(
