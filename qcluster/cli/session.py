@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from qcluster.inventory.model import Inventory
 
 if TYPE_CHECKING:
     from qcluster.engine import RunOptions
+    from qcluster.inventory import Vault
     from qcluster.report.journal import Journal
     from qcluster.serving.plan import Plan
     from qcluster.transport.fleet import Fleet
@@ -38,20 +39,27 @@ class Choice:
 
 def load_inventory(choice: Choice) -> tuple[Path, Inventory]:
     """Find and read the inventory; remember it as the one last used from this directory."""
-    from qcluster import inventory
+    from qcluster.inventory import choose, load
 
-    path = inventory.choose.find(choice.argument, choice.option, os.environ, Path.cwd())
-    loaded = inventory.load(path, extra=choice.extra_vars, vault=_vault(choice.vault_password_file))
-    inventory.choose.remember(path, Path.cwd())
+    path = choose.find(choice.argument, choice.option, os.environ, Path.cwd())
+    loaded = load(path, extra=choice.extra_vars, vault=vault_of(choice.vault_password_file))
+    choose.remember(path, Path.cwd())
     return path, loaded
 
 
-def _vault(password_file: str) -> Any:
+def vault_of(password_file: str) -> Vault | None:
+    """The vault that a password file opens: its first line, without the newline, as Ansible reads it."""
     if not password_file:
         return None
-    from qcluster.inventory.vault import from_file
+    from qcluster.errors import InputError
+    from qcluster.inventory.vault import Vault
+    from qcluster.secret import Secret
 
-    return from_file(Path(password_file))
+    try:
+        text = Path(password_file).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--vault-password-file {password_file}: {error.strerror}") from error
+    return Vault({"default": Secret(text.strip())})
 
 
 @dataclass
@@ -75,7 +83,7 @@ def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Se
     """A session over the chosen inventory. Every mistake of the input is raised before the first connection."""
     path, loaded = load_inventory(choice)
     plan = _plan(loaded) if planned else None
-    wired = _with_plan(_boot_lab(loaded), plan)
+    wired = _boot_lab(loaded)
     session = Session(path, wired, plan, None)  # type: ignore[arg-type]
     session.fleet = _fleet(wired, flags, session.on_command)
     try:
@@ -99,19 +107,17 @@ def _boot_lab(inventory: Inventory) -> Inventory:
     return ensure_lab(inventory)
 
 
-def _with_plan(inventory: Inventory, plan: Plan | None) -> Inventory:
+def plan_facts(session: Session) -> dict[str, dict[str, Any]]:
     """Every host sees the unbound plan as `qcluster_plan` and its own part as `qcluster_instances`."""
-    if plan is None:
-        return inventory
+    if session.plan is None:
+        return {}
     from qcluster.serving.plan import as_json
 
-    document = as_json(plan)
-    hosts = {}
-    for name, host in inventory.hosts.items():
-        own = [instance for instance in document["instances"] if instance["host"] == name]
-        variables = {**host.variables, "qcluster_plan": document, "qcluster_instances": own}
-        hosts[name] = replace(host, variables=variables)
-    return replace(inventory, hosts=hosts)
+    document = as_json(session.plan)
+    own: dict[str, list[Any]] = {name: [] for name in session.inventory.hosts}
+    for instance in document["instances"]:
+        own[instance["host"]].append(instance)
+    return {name: {"qcluster_plan": document, "qcluster_instances": mine} for name, mine in own.items()}
 
 
 def _fleet(inventory: Inventory, flags: RunFlags, on_command: Callable[[CommandRan], None]) -> Fleet:
@@ -141,10 +147,9 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
 
     book = engine.load(playbook, search=folders("roles", Path.cwd()))
     journal = None if flags.check else _journal(verb)
+    asked = run_options(session, verb, playbook, flags, **options)
     with _reporting(session, verb, flags, journal) as emit:
-        return engine.run(
-            book, session.inventory, session.fleet, run_options(session, verb, playbook, flags, **options), emit
-        )
+        return engine.run(book, session.inventory, session.fleet, asked, emit)
 
 
 def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **more: Any) -> RunOptions:
@@ -169,6 +174,9 @@ def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **
         start_at_task=flags.start_at_task,
         step=flags.step,
         verbosity=flags.verbosity,
+        facts=plan_facts(session),
+        deployment=session.plan.deployment if session.plan else "default",
+        ask=lambda question: click.prompt(question, default="y", err=True),
         **more,
     )
 

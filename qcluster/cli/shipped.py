@@ -18,6 +18,11 @@ def folders(kind: str, cwd: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
 
 
+def roots(cwd: Path) -> tuple[Path, ...]:
+    """The folders that hold a `roles/`, the one that wins first."""
+    return tuple(folder.parent for folder in folders("roles", cwd))
+
+
 def playbook(name: str, cwd: Path) -> Path:
     """The file of one of this tool's own playbooks."""
     for folder in folders("playbooks", cwd):
