@@ -83,10 +83,8 @@ def _finish(decision: Decision, outcomes: Sequence[Outcome]) -> Mapping[str, Any
 def _failure(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     last = outcomes[-1]
     if last.timed_out:
-        return {
-            "msg": f"Timed out after {last.command.timeout:g} second(s).",
-            "timedout": {"period": last.command.timeout},
-        }
+        period = last.command.timeout
+        return {"msg": f"Timed out after {period:g} second(s).", "timedout": {"period": period}}
     said = last.err.strip() or last.out.strip()
     reason = f"killed by {last.signal}" if last.signal else f"exit code {last.exit}"
     return {"msg": said or reason, "rc": last.exit, "stdout": last.out, "stderr": last.err}

@@ -164,9 +164,7 @@ class Batch:
         try:
             brought = tuple(self._bring(ask) for ask in done.asks)
         except QclusterError as error:
-            values = {"failed": True, "changed": False, "msg": included.reason(error)}
-            broken = replace(result, status=Status.FAILED, values=values, message=values["msg"], rescued=step.rescued)
-            return broken, Answer(failed=True)
+            return _broken(result, included.reason(error), step.rescued), Answer(failed=True)
         return result, Answer(brought=brought)
 
     def _bring(self, ask: Ask) -> Brought:
@@ -224,11 +222,16 @@ class Batch:
         }
 
 
+def _broken(result: TaskResult, reason: str, rescued: bool) -> TaskResult:
+    """The result of an include that cannot be read."""
+    values = {"failed": True, "changed": False, "msg": reason}
+    return replace(result, status=Status.FAILED, values=values, message=reason, rescued=rescued)
+
+
 def setup_task(play: Play) -> Task:
     """The task that gathers facts before all others; it runs under any --tags unless the play has tags."""
-    scope = replace(
-        play.scope, tags=play.scope.tags or frozenset({"always"}), plain={**play.scope.plain, "run_once": False}
-    )
+    plain = {**play.scope.plain, "run_once": False}
+    scope = replace(play.scope, tags=play.scope.tags or frozenset({"always"}), plain=plain)
     return Task(f"setup-{play.where}", "Gathering Facts", play.where, "setup", {}, scope, Scope(), implicit=True)
 
 

@@ -21,6 +21,7 @@ from qcluster.modules.convert import boolean
 from qcluster.playbook.model import Task
 from qcluster.secret import Secret
 from qcluster.templating import OMIT, Templar
+from qcluster.templating.compiled import Style
 from qcluster.transport.base import Transport
 
 
@@ -97,6 +98,8 @@ class Job:
             find=partial(search.find, self.folders),
             template=templar.render,
             state_dir=self.state_dir(view, templar),
+            evaluate=templar.evaluate,
+            template_file=partial(template_file, view, self.folders),
             verbosity=options.verbosity,
         )
 
@@ -148,6 +151,15 @@ class Job:
             clock=world.clock,
             cancelled=world.options.cancelled.is_set,
         )
+
+
+def template_file(view: View, folders: tuple[Path, ...], path: Path, settings: Mapping[str, Any]) -> str:
+    """A whole template file for this host, as Ansible's `template` renders it. Raises TemplateError."""
+    options = {name: value for name, value in settings.items() if name != "variables"}
+    search_in = (str(path.parent), *(str(folder / "templates") for folder in folders), *map(str, folders))
+    told = {"template_path": str(path), "template_fullpath": str(path.resolve()), **settings.get("variables", {})}
+    text = Templar(view.over(told)).text(path.read_text(encoding="utf-8"), Style(search_in, **options))
+    return text.reveal() if isinstance(text, Secret) else text
 
 
 def dressed(transport: Transport, dress: Dress) -> Transport:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from qcluster.engine import jobs
 from qcluster.engine.act import Raw, act, failed, run_action, skipped
@@ -19,6 +19,7 @@ from qcluster.engine.loop import Loop
 from qcluster.engine.variables import View
 from qcluster.errors import QclusterError, UnreachableError
 from qcluster.events import HostRetrying, ItemFinished
+from qcluster.modules.base import Module
 from qcluster.modules.table import is_action
 from qcluster.playbook.model import Task
 from qcluster.result import Diff, Status, TaskResult
@@ -178,7 +179,7 @@ def _attempt(job: Job, view: View, templar: Templar) -> Raw:
     if is_action(module):
         raw = run_action(module, call, job.reach(transport))
     else:
-        raw = act(module, call, transport, jobs.launcher(job, call, templar))
+        raw = act(cast(Module, module), call, transport, jobs.launcher(job, call, templar))
     raw.values = unsafe(raw.values)
     return _failed_by_code(raw)
 
@@ -244,9 +245,9 @@ def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         summary["msg"] = "One or more items failed"
     if summary["skipped"]:
         summary["msg"] = "All items skipped"
-    return {
-        name: value for name, value in summary.items() if value is not False or name in ("changed", "failed", "skipped")
-    }
+    if not summary["unreachable"]:
+        del summary["unreachable"]
+    return summary
 
 
 def _done(job: Job, whole: Attempted, parts: list[Attempted], elapsed: float) -> Done:
@@ -279,13 +280,17 @@ def _result(job: Job, part: Attempted, raw: Raw, elapsed: float) -> TaskResult:
         status=_status(values),
         values=_censored(values) if part.no_log else values,
         message="" if part.no_log else str(values.get("msg") or ""),
-        ignored=bool(
-            (values.get("failed") and part.ignore_errors) or (values.get("unreachable") and part.ignore_unreachable)
-        ),
+        ignored=_ignored(part, values),
         diffs=_shown(job, part, raw.diffs),
         elapsed=elapsed,
         no_log=part.no_log,
     )
+
+
+def _ignored(part: Attempted, values: Mapping[str, Any]) -> bool:
+    if values.get("unreachable"):
+        return part.ignore_unreachable
+    return bool(values.get("failed")) and part.ignore_errors
 
 
 def _shown(job: Job, part: Attempted, diffs: tuple[Diff, ...]) -> tuple[Diff, ...]:

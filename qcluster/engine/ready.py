@@ -10,6 +10,7 @@ from qcluster.engine import included, validate
 from qcluster.modules import arguments, table
 from qcluster.modules.base import Action, Module, Spec
 from qcluster.playbook.model import Play, RoleUse, Task
+from qcluster.playbook.roles import VALIDATE
 from qcluster.templating.values import is_plain
 
 CONTROL = ("include_tasks", "include_role", "meta")
@@ -83,7 +84,7 @@ def lookup(name: str) -> Module | Action | None:
     """The module of a task; None where the engine itself carries it out."""
     if name in CONTROL:
         return None
-    return validate.MODULE if name == validate.NAME else table.lookup(name)
+    return validate.MODULE if name == VALIDATE else table.lookup(name)
 
 
 def parse(spec: Spec, raw: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The language as a table: every keyword, where it is allowed, what it means, and where it differs from Ansible.
 
-The loader checks playbooks against it and the reference in docs/ is made from it. Meanings are those of ansible-core 2.19.
+The loader checks playbooks against it and the reference in docs/ is made from it.
+Meanings are those of ansible-core 2.19.
 """
 
 from __future__ import annotations
@@ -94,9 +95,7 @@ _TASK_WORDS = (
     _leaf("failed_when", "conditions", "What counts as a failure."),
     _leaf("notify", "list", "Handlers to run if this changed something."),
     _leaf("listen", "list", "Topics that notify this handler.", where=frozenset({HANDLER})),
-    _leaf(
-        "async", "int", "Seconds that a detached job may take.", "command, shell, script and other modules of commands."
-    ),
+    _leaf("async", "int", "Seconds that a detached job may take.", "For modules that run commands, as `command`."),
     _leaf("poll", "int", "Seconds between looks at the job (10); 0 goes on at once."),
     Keyword("block", frozenset({BLOCK}), "any", "Tasks that belong together."),
     Keyword("rescue", frozenset({BLOCK}), "any", "Tasks to run if the block failed."),
@@ -137,17 +136,8 @@ METAS = {
 
 INCLUDES = ("include_tasks", "include_role")
 IMPORTS = ("import_tasks", "import_role")
-ROLE_ARGS = (
-    "name",
-    "tasks_from",
-    "vars_from",
-    "defaults_from",
-    "handlers_from",
-    "public",
-    "allow_duplicates",
-    "apply",
-    "rolespec_validate",
-)
+ROLE_FILES = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
+ROLE_ARGS = ("name", *ROLE_FILES, "public", "allow_duplicates", "apply", "rolespec_validate")
 LOOP_CONTROL = ("loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when")
 ORDERS = ("inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle")
 STRATEGIES = ("linear", "free")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qcluster import schema
 from qcluster.errors import InputError
 from qcluster.playbook import language, roles, words
 from qcluster.playbook.library import first_file
@@ -99,7 +100,7 @@ def _check(reader: Reader, entry: dict[str, Any], known: Mapping[str, Any]) -> N
         reader.notes.value(entry, "hosts", "a play needs hosts")
     for name, choices in (("strategy", language.STRATEGIES), ("order", language.ORDERS)):
         if known.get(name, choices[0]) not in choices:
-            near = words.schema.did_you_mean(str(known[name]), choices)
+            near = schema.did_you_mean(str(known[name]), choices)
             reader.notes.key(entry, name, name, f"{known[name]!r} is not one of {', '.join(choices)}", near)
     if known.get("become_method", "sudo") != "sudo":
         reader.notes.key(entry, "become_method", "become_method", "only sudo is known")

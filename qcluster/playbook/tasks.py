@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from qcluster import schema
 from qcluster.errors import InputError
 from qcluster.playbook import language, roles, words
 from qcluster.playbook.library import Library, first_file
-from qcluster.playbook.model import Block, LoopControl, Node, RoleUse, Scope, Task
+from qcluster.playbook.model import Block, LoopControl, Node, RoleUse, Scope, Task, Where
 from qcluster.playbook.notes import Notes, where
 
 PREFIXES = ("ansible.builtin.", "ansible.legacy.")
@@ -138,7 +139,7 @@ class Reader:
             return LoopControl()
         for name in value:
             if name not in language.LOOP_CONTROL:
-                near = words.schema.did_you_mean(str(name), language.LOOP_CONTROL)
+                near = schema.did_you_mean(str(name), language.LOOP_CONTROL)
                 self.notes.key(value, name, f"loop_control.{name}", "unknown option", near)
         given = {name: one for name, one in value.items() if name in language.LOOP_CONTROL}
         if "break_when" in given:
@@ -201,10 +202,9 @@ def short(module: str) -> str:
     return module
 
 
-def where_key(entry: dict[str, Any], key: str) -> Any:
-    from qcluster.playbook.model import Where
-
-    return Where(*words.schema.key_place(entry, key))
+def where_key(entry: dict[str, Any], key: str) -> Where:
+    """The place of a key."""
+    return Where(*schema.key_place(entry, key))
 
 
 def _is_block(entry: Mapping[str, Any]) -> bool:
