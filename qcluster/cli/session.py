@@ -143,9 +143,9 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     `options` are further fields of `RunOptions` (`extra_vars` are merged under the operator's).
     """
     from qcluster import engine
-    from qcluster.cli.shipped import folders
+    from qcluster.cli.shipped import roots
 
-    book = engine.load(playbook, search=folders("roles", Path.cwd()))
+    book = engine.load(playbook, search=roots(Path.cwd()))
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     with _reporting(session, verb, flags, journal) as emit:
