@@ -1,0 +1,25 @@
+"""`qcluster up`: from hosts to a proven service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from qcluster.cli.locks import unlocking
+from qcluster.cli.options import RunFlags, inventory_options, run_options
+from qcluster.cli.session import Choice, opened, run_playbook
+from qcluster.cli.shipped import playbook
+
+
+@click.command()
+@inventory_options
+@click.option("--skip-network", is_flag=True, help="Do not probe the NPU fabric first.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a serving instance is stopped.")
+@run_options
+def up(inventory_path: str | None, inventory_option: str | None, skip_network: bool, yes: bool, flags: RunFlags) -> int:
+    """Bring the deployment of INVENTORY up and prove that it serves. What runs already as planned is left alone."""
+    extra = {"skip_network": skip_network, "qcluster_yes": yes}
+    choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
+    with opened(choice, flags) as session, unlocking(session, "up"):
+        return run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)

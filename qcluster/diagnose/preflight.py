@@ -1,0 +1,173 @@
+"""Is a host fit for its part of the plan? Pure: facts and plan in, findings out. Sources: issue 5, field notes F and G."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+GIB = 1024 * 1024
+IMAGE_ROOM = 25 * GIB
+"""Free KiB wanted for an image: about 20 GB once unpacked."""
+
+LISTENED = ("api", "dp-rpc", "kv-handshake", "proxy", "hccl-host")
+"""Purposes whose ports are fixed: they must be free, and must not be handed out meanwhile."""
+
+Facts = Mapping[str, Any]
+Part = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level` is `error` (the host cannot serve its part) or `warning`."""
+
+    level: str
+    id: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}" if self.remedy else self.what
+
+
+@dataclass(frozen=True)
+class Question:
+    """One host's part of the plan (`HostPlan` as JSON), its instances and its planned ports, and its facts."""
+
+    host: Part
+    instances: Sequence[Part]
+    ports: Sequence[Part]
+    facts: Facts
+    deployment: str
+
+    @property
+    def native(self) -> bool:
+        return any(box["runtime"] == "host" for box in self.host["containers"])
+
+    @property
+    def ours(self) -> bool:
+        """Whether this deployment runs here already: its NPUs and ports are then its own."""
+        planned = {box["name"] for box in self.host["containers"]}
+        running = {c["name"] for c in self.facts["containers"] if c["state"] == "running"}
+        mine = {c["name"] for c in self.facts["containers"] if c["deployment"] == self.deployment}
+        return bool(planned & running & mine) or bool(self.facts.get("native_running"))
+
+
+def judge(question: Question) -> tuple[Finding, ...]:
+    """Everything that stands in the way, errors first."""
+    checks = (_docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _hccn, _foreign)
+    found = [finding for check in checks for finding in check(question)]
+    return tuple(sorted(found, key=lambda finding: finding.level != "error"))
+
+
+def _error(id: str, what: str, remedy: str = "") -> Finding:
+    return Finding("error", id, what, remedy)
+
+
+def _docker(q: Question) -> Iterator[Finding]:
+    if q.native or not q.host["containers"]:
+        return
+    if not q.facts["docker"]:
+        why = (q.facts["docker_problem"] or "no answer").strip().splitlines()[-1]
+        yield _error(
+            "docker", f"docker does not answer ({why})", "start it (systemctl start docker) or let the user use it"
+        )
+
+
+def _hardware(q: Question) -> Iterator[Finding]:
+    planned, seen = q.host["hardware"], q.facts["hardware"]
+    if planned.startswith("<fact:") or not q.host["npus"]:
+        return
+    if seen and seen != planned:
+        yield _error("hardware", f"the plan says {planned}, the chip is {seen}", f"set `hardware: {seen}` or `auto`")
+    if not seen and q.facts["npu_problem"]:
+        why = q.facts["npu_problem"].strip().splitlines()[-1]
+        yield _error("npu-smi", f"npu-smi shows no NPU ({why})", "install the driver, or put npu-smi on PATH")
+
+
+def _npus(q: Question) -> Iterator[Finding]:
+    wanted = set(q.host["npus"])
+    missing = sorted(wanted - set(q.facts["npus"])) if q.facts["npus"] else []
+    absent = sorted(wanted - set(q.facts["davinci"])) if q.facts["davinci"] else []
+    if missing:
+        yield _error("npus", f"no NPU {_list(missing)} (seen: {_list(q.facts['npus'])})", "correct `npus`")
+    elif absent:
+        yield _error("davinci", f"no device file /dev/davinci for NPU {_list(absent)}", "correct `npus`, or the driver")
+
+
+def _busy(q: Question) -> Iterator[Finding]:
+    if q.ours:
+        return
+    for npu in q.host["npus"]:
+        why = q.facts["busy"].get(str(npu))
+        if why:
+            yield _error("busy", why, "stop what uses it (`qcluster doctor` names the process)")
+
+
+def _health(q: Question) -> Iterator[Finding]:
+    for npu in q.host["npus"]:
+        word = q.facts["unhealthy"].get(str(npu))
+        if word:
+            level = "warning" if word == "Warning" else "error"
+            yield Finding(level, "health", f"NPU {npu} reports health {word}", f"npu-smi info -t health -i {npu}")
+
+
+def _ports(q: Question) -> Iterator[Finding]:
+    if q.ours:
+        return
+    taken = {(address, port) for address, port in q.facts["listening"]}
+    for use in _host_ports(q):
+        for port in range(use["first"], use["first"] + use["count"]):
+            if taken & {(q.host["address"], port), ("0.0.0.0", port), ("::", port)}:
+                yield _error(
+                    "port", f"port {port} ({use['purpose']} of {use['owner']}) is in use", f"ss -ltnp sport = :{port}"
+                )
+
+
+def _reserved(q: Question) -> Iterator[Finding]:
+    low, high = q.facts["ephemeral"]
+    exposed = [use for use in _host_ports(q) if use["first"] + use["count"] - 1 >= low and use["first"] <= high]
+    free = [use for use in exposed if not _covered(use, q.facts["reserved"])]
+    if free:
+        spans = ",".join(sorted({f"{use['first']}-{use['first'] + use['count'] - 1}" for use in free}))
+        what = f"the kernel may hand out planned ports ({spans}) to other programs"
+        yield Finding("warning", "reserved-ports", what, f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}")
+
+
+def _covered(use: Part, reserved: Iterable[Sequence[int]]) -> bool:
+    last = use["first"] + use["count"] - 1
+    return any(first <= use["first"] and last <= end for first, end in reserved)
+
+
+def _host_ports(q: Question) -> Iterator[Part]:
+    return (use for use in q.ports if use["plane"] == "host" and use["purpose"] in LISTENED)
+
+
+def _room(q: Question) -> Iterator[Finding]:
+    free = q.facts["room_kib"].get("docker")
+    if free is not None and free < IMAGE_ROOM and not q.native and not q.ours:
+        yield Finding(
+            "warning", "disk", f"{free // GIB} GiB are free for images, about 25 are needed", "docker image prune"
+        )
+
+
+def _hccn(q: Question) -> Iterator[Finding]:
+    if q.host["npus"] and not q.facts["hccn"] and len({use["host"] for use in q.ports}) >= 1 and _transfers(q):
+        what = "/etc/hccn.conf is missing: KV transfer would give wrong text with HTTP 200"
+        yield _error("hccn", what, "write it with hccn_tool -i N -ip -s address … netmask … (issue vllm-ascend#7711)")
+
+
+def _transfers(q: Question) -> bool:
+    return any(instance["role"] in ("prefill", "decode") for instance in q.instances)
+
+
+def _foreign(q: Question) -> Iterator[Finding]:
+    planned = {box["name"] for box in q.host["containers"]}
+    for container in q.facts["containers"]:
+        if container["name"] in planned and container["deployment"] != q.deployment:
+            what = f"a container called {container['name']} exists that this deployment did not start"
+            yield _error("foreign", what, f"docker rm -f {container['name']}, or another `deployment` name")
+
+
+def _list(values: Iterable[int]) -> str:
+    return ", ".join(str(value) for value in values)

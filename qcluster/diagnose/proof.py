@@ -1,0 +1,119 @@
+"""What counts as a served answer, and whether answers agree. Pure. Source: CONTRACTS, Proof; facts §3.1, §8.2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qcluster.facts.http import Answer
+
+COUNTERS = ("vllm:request_success_total", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
+QUESTIONS = (
+    ("The capital of France is", "Paris"),
+    ("Two plus two equals", "4"),
+    ("The first three letters of the alphabet are A, B and", "C"),
+)
+"""Prompts with a greedy answer that a sound model of this family gives."""
+
+FIRST_TOKENS = 8
+AGREEING = 2
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request of the proof: a path and its body."""
+
+    path: str
+    body: Mapping[str, Any]
+
+
+def completion(model: str, prompt: str, tokens: int) -> Ask:
+    return Ask("/v1/completions", {"model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0})
+
+
+def chat(model: str, prompt: str, tokens: int) -> Ask:
+    messages = [{"role": "user", "content": prompt}]
+    return Ask("/v1/chat/completions", {"model": model, "messages": messages, "max_tokens": tokens, "temperature": 0})
+
+
+def asks(model: str, count: int) -> tuple[Ask, ...]:
+    """`count` requests, completions and chats in turn."""
+    kinds = (completion, chat)
+    return tuple(kinds[i % 2](model, QUESTIONS[i // 2 % len(QUESTIONS)][0], 16) for i in range(count))
+
+
+def text_of(answer: Answer) -> str:
+    """The text of the first choice; of a reasoning model its reasoning where the content is still empty."""
+    value = answer.json()
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return ""
+    message = choices[0].get("message") or {}
+    for found in (
+        choices[0].get("text"),
+        message.get("content"),
+        message.get("reasoning_content"),
+        message.get("reasoning"),
+    ):
+        if found:
+            return str(found)
+    return ""
+
+
+def wrong(answer: Answer) -> str:
+    """What keeps an answer from counting as served; empty when it counts. HTTP 200 alone proves nothing (#12166)."""
+    if answer.status == 0:
+        return f"no answer: {answer.error}"
+    if not answer.ok:
+        return f"HTTP {answer.status}: {answer.text.strip()[:200] or 'empty body'}"
+    if not answer.body.strip():
+        return "HTTP 200 with an empty body: a decode engine failed after the headers (vllm-ascend#12166)"
+    if not text_of(answer).strip():
+        return f"HTTP 200 without text: {answer.text[:200]}"
+    value = answer.json()
+    if not value["choices"][0].get("finish_reason"):
+        return "HTTP 200 without a finish_reason: the answer is cut off"
+    if not (value.get("usage") or {}).get("completion_tokens"):
+        return "HTTP 200 without usage.completion_tokens"
+    return ""
+
+
+def moved(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Whether an instance has served a request between two readings of `/metrics`."""
+    return any(after.get(name, 0.0) > before.get(name, 0.0) for name in COUNTERS)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same prompt answered through the proxy and by a decode engine asked directly."""
+
+    prompt: str
+    known: str
+    through: str
+    direct: str
+
+    @property
+    def agree(self) -> bool:
+        return bool(self.through.strip()) and self.through == self.direct
+
+    @property
+    def right(self) -> bool:
+        return self.known.lower() in self.through.lower()
+
+
+def suspicion(pairs: Sequence[Pair]) -> str:
+    """Why the text through the proxy is suspect; empty when it is credible.
+
+    P and D run different graphs, so greedy text may part late: the first tokens of two prompts of three are enough,
+    or one known answer that is right.
+    """
+    agreeing = sum(pair.agree for pair in pairs)
+    if agreeing >= min(AGREEING, len(pairs)) or any(pair.right for pair in pairs):
+        return ""
+    worst = next(pair for pair in pairs if not pair.agree)
+    return (
+        f"the text through the proxy is not what a decode engine says itself ({agreeing} of {len(pairs)} prompts agree): "
+        f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}. "
+        "Is /etc/hccn.conf right on every host and in every container (vllm-ascend#7711)? Run `qcluster verify-network`"
+    )

@@ -1,0 +1,91 @@
+"""Nothing of a deployment runs on a host any more: only what carries its label is stopped and removed.
+
+Source: issue 5, Safety; facts §8.3 (SIGTERM first, the whole process group, never a broad kill).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qcluster.command import Command, sh
+from qcluster.errors import TaskFailed
+from qcluster.facts import docker
+from qcluster.facts.ports import split
+from qcluster.modules.base import Call, Decision, Option, Spec
+from qcluster.result import Outcome
+
+PROBE = """\
+home=$1 format=$2
+echo ==containers; docker ps -a --no-trunc --format "$format" 2>/dev/null
+echo ==groups
+for file in "$home"/*/run/entry.pid; do
+  [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && grep -q . "${file%entry.pid}labels.json" 2>/dev/null && echo "$file"
+done
+echo ==end
+"""
+
+STOP = """\
+grace=$1; shift
+docker stop -t "$grace" "$@" >/dev/null
+docker rm -f "$@" >/dev/null
+"""
+
+END = """\
+# process groups of `container_runtime: host`: the entry script passes SIGTERM on and waits for the engines
+grace=$1; shift
+for file in "$@"; do kill -TERM "$(cat "$file")" 2>/dev/null; done
+left=$((grace * 5 + 50))
+for file in "$@"; do
+  while [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
+  [ "$left" -gt 0 ] || exit 1
+  rm -f "$file" "${file%entry.pid}labels.json"
+done
+"""
+
+
+class DeploymentStopped:
+    spec = Spec(
+        {
+            "deployment": Option("str", required=True, help="Only what carries this label is touched."),
+            "home": Option("path", required=True, help="The deployment's folder on the host."),
+            "only": Option("list", elements="str", default=(), help="Only containers of these names; default all."),
+            "without": Option("list", elements="str", default=(), help="Not containers of these names."),
+            "timeout": Option("int", default=60, help="Seconds between SIGTERM and SIGKILL."),
+        },
+        help="Nothing of the deployment runs on the host.",
+    )
+
+    def probe(self, call: Call) -> Command:
+        return sh(PROBE, str(call.args["home"]), docker.LISTING, timeout=60)
+
+    def decide(self, call: Call, found: Outcome | None) -> Decision:
+        assert found is not None
+        sections = split(found.out)
+        if "end" not in sections:
+            raise TaskFailed(f"the list of containers is cut off: {found.err[-200:]!r}")
+        listed = [docker.listed(line) for line in sections.get("containers", ())]
+        mine = [one for one in listed if one.deployment == call.args["deployment"]]
+        names = [one.name for one in mine if _chosen(call, one.name)]
+        groups = [file for file in sections.get("groups", ()) if _chosen(call, file.split("/")[-3])]
+        grace = int(call.args["timeout"])
+        stop = (sh(STOP, str(grace), *names, timeout=grace + 90),) if names else ()
+        end = (sh(END, str(grace), *groups, timeout=grace + 90),) if groups else ()
+        stopped = [*names, *(file.split("/")[-3] for file in groups)]
+        left = sorted(one.name for one in listed if one not in mine and one.running)
+        return Decision((*stop, *end), values={"stopped": stopped, "left": left}, finish=_finish)
+
+
+def _chosen(call: Call, name: str) -> bool:
+    plain = name.removesuffix("-previous")
+    return (not call.args["only"] or plain in call.args["only"]) and plain not in call.args["without"]
+
+
+def _finish(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    for outcome in outcomes:
+        if not outcome.ok:
+            raise TaskFailed(outcome.err.strip() or "it did not stop in time")
+    return {}
+
+
+deployment_stopped = DeploymentStopped()

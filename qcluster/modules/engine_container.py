@@ -1,0 +1,283 @@
+"""A container of the deployment (or, with `runtime: host`, a supervised process group) runs exactly what the plan says.
+
+The same digest, the same scripts and every engine alive is `ok`. What differs is written beside the old scripts, the
+old container is stopped and kept as NAME-previous, and the new one started; where that fails the old one is started again.
+One engine of a running container that died alone (dense) is asked for again, the others are left alone. Source: issue 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qcluster.command import Command, Put, Step, sh
+from qcluster.errors import TaskFailed
+from qcluster.facts import docker
+from qcluster.facts.ports import split
+from qcluster.modules.base import Call, Decision, Option, Spec
+from qcluster.result import Outcome
+
+PROBE = """\
+runtime=$1 name=$2 home=$3 dir=$4; shift 4
+echo ==container
+if [ "$runtime" = docker ]; then docker inspect "$name" 2>/dev/null | grep -v '^==' || :
+else
+  pid=$(cat "$home/run/entry.pid" 2>/dev/null) || pid=
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && cat "$home/run/labels.json" 2>/dev/null
+fi
+echo
+echo ==exits
+for engine in "$@"; do
+  [ -e "$home/run/$engine.exit" ] && echo "$engine $(cat "$home/run/$engine.exit")"
+done
+echo ==sums
+cd "$dir" 2>/dev/null && sha256sum ./*.sh 2>/dev/null
+echo ==end
+"""
+
+RESET = """\
+# what the last start left must not be taken for this one's
+reset() {
+  mkdir -p "$run" || return
+  rm -f "$run"/*.exit "$run"/*.restart
+  for log in "$@"; do
+    mkdir -p "${log%/*}" || return
+    [ ! -s "$log" ] || mv -f "$log" "$log.1" || return
+  done
+}
+"""
+
+REPLACE = (
+    RESET
+    + """\
+# old container -> NAME-previous, new one in its place; if the new one does not start, the old one comes back
+name=$1 grace=$2 run=$3 count=$4; shift 4
+if docker inspect "$name" >/dev/null 2>&1; then
+  docker stop -t "$grace" "$name" >/dev/null || exit
+  docker rm -f "$name-previous" >/dev/null 2>&1
+  docker rename "$name" "$name-previous" || exit
+fi
+n=0
+while [ "$n" -lt "$count" ]; do
+  reset "$1" || exit
+  shift; n=$((n + 1))
+done
+"$@" && exit
+code=$?
+docker rm -f "$name" >/dev/null 2>&1
+if docker inspect "$name-previous" >/dev/null 2>&1; then
+  docker rename "$name-previous" "$name" && docker start "$name" >/dev/null && echo "the previous container was started again" >&2
+fi
+exit "$code"
+"""
+)
+
+HOST_START = (
+    RESET
+    + """\
+# `container_runtime: host`: the same entry script as a process group of its own
+home=$1 dir=$2 grace=$3 labels=$4; shift 4
+run=$home/run
+mkdir -p "$run" || exit
+pid=$(cat "$run/entry.pid" 2>/dev/null) || pid=
+if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+  kill -TERM "$pid"
+  left=$((grace * 5 + 50))
+  while kill -0 "$pid" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
+fi
+reset "$@" || exit
+printf '%s' "$labels" >"$run/labels.json"
+setsid bash "$dir/entry.sh" >"$home/entry.log" 2>&1 </dev/null &
+echo "$!" >"$run/entry.pid"
+"""
+)
+
+AGAIN = """\
+home=$1; shift
+for engine in "$@"; do : >"$home/run/$engine.restart" || exit; done
+left=300
+for engine in "$@"; do
+  while [ -e "$home/run/$engine.restart" ] && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
+done
+[ "$left" -gt 0 ] || { echo "the entry script does not take the request" >&2; exit 1; }
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What has to run: the container of the plan, where its files live, and the scripts by name."""
+
+    container: Mapping[str, Any]
+    home: str
+    dir: str
+    files: Mapping[str, bytes]
+    engines: tuple[str, ...]
+    labels: Mapping[str, str]
+    logs: tuple[str, ...]
+    grace: int
+
+    @property
+    def name(self) -> str:
+        return str(self.container["name"])
+
+    @property
+    def native(self) -> bool:
+        return str(self.container.get("runtime", "docker")) == "host"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What runs: None where there is nothing of that name; exit codes of dead engines; sha256 of the scripts."""
+
+    container: docker.Inspected | None
+    exits: Mapping[str, int]
+    sums: Mapping[str, str]
+
+
+class EngineContainer:
+    spec = Spec(
+        {
+            "container": Option("dict", required=True, help="One container of the plan."),
+            "home": Option("path", required=True, help="Folder on the host for scripts, run files and logs."),
+            "engines": Option("list", default=(), elements="str", help="Names of its instances."),
+            "logs": Option("list", default=(), elements="str", help="Log files; kept as FILE.1 before a start."),
+            "entry": Option("str", default="entry.sh.j2", help="Template of the entry script."),
+            "instance": Option("str", default="instance.sh.j2", help="Template of one engine's script."),
+            "key_file": Option("path", default="", help="0600 file with the API key."),
+            "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
+            "moe": Option("bool", default=False, help="Engines depend on each other: none is restarted alone."),
+        },
+        help="A container of the deployment runs exactly what the plan says.",
+    )
+
+    def probe(self, call: Call) -> Command:
+        want = wanted(call)
+        runtime = "host" if want.native else "docker"
+        return sh(PROBE, runtime, want.name, want.home, want.dir, *want.engines, timeout=60)
+
+    def decide(self, call: Call, found: Outcome | None) -> Decision:
+        assert found is not None
+        want, have = wanted(call), read(found)
+        stale = tuple(put for put in puts(want) if have.sums.get(put.path.rpartition("/")[2]) != _sha(put.data))
+        if have.container is not None and _foreign(want, have.container):
+            return Decision(failed=FOREIGN.format(name=want.name))
+        if have.container is None or not have.container.running or not _same(want, have.container):
+            return Decision((*stale, start(want)), values={"started": True}, finish=_started)
+        dead = tuple(name for name in want.engines if name in have.exits)
+        again = (sh(AGAIN, want.home, *dead),) if dead else ()
+        return Decision((*stale, *again), values={"started": bool(dead), "restarted": list(dead)}, finish=_started)
+
+
+FOREIGN = (
+    "a container called {name} exists that this tool did not start; it was left alone. Remove it "
+    "(docker rm -f {name}) or choose another `deployment` name"
+)
+
+
+def wanted(call: Call) -> Wanted:
+    container = call.args["container"]
+    home, engines = str(call.args["home"]), tuple(str(name) for name in call.args["engines"])
+    digest = str(container["labels"].get(docker.DIGEST, ""))
+    files = _files(call, home, engines)
+    total = hashlib.sha256(b"".join(name.encode() + b"\0" + data for name, data in sorted(files.items()))).hexdigest()
+    labels = {**{str(k): str(v) for k, v in container["labels"].items()}, docker.SCRIPTS: total[:12]}
+    folder = f"{home}/{digest.removeprefix('sha256:')[:12] or 'plan'}-{total[:12]}"
+    logs = tuple(str(log) for log in call.args["logs"])
+    return Wanted(container, home, folder, files, engines, labels, logs, int(call.args["stop_timeout"]))
+
+
+def _files(call: Call, home: str, engines: Sequence[str]) -> dict[str, bytes]:
+    """The entry script and one script an engine, rendered with the task's variables and a few of their own."""
+    common = {
+        "engine_container_name": call.args["container"]["name"],
+        "engine_run_dir": f"{home}/run",
+        "engine_key_file": call.args["key_file"] or "/nonexistent",
+        "engine_stop_timeout": call.args["stop_timeout"],
+        "engine_names": list(engines),
+    }
+    files = {"entry.sh": _render(call, str(call.args["entry"]), common)}
+    for name in engines:
+        files[f"{name}.sh"] = _render(call, str(call.args["instance"]), {**common, "engine_name": name})
+    return files
+
+
+def _render(call: Call, template: str, values: Mapping[str, Any]) -> bytes:
+    source = call.find("templates", template).read_text(encoding="utf-8")
+    sets = "".join(f"{{% set {name} = {json.dumps(value)} %}}" for name, value in values.items())
+    return str(call.template(sets + source)).encode()
+
+
+def puts(want: Wanted) -> tuple[Put, ...]:
+    return tuple(Put(f"{want.dir}/{name}", data, 0o755) for name, data in want.files.items())
+
+
+def start(want: Wanted) -> Step:
+    if want.native:
+        labels = json.dumps({"Name": want.name, "State": {"Running": True}, "Config": {"Labels": dict(want.labels)}})
+        return sh(HOST_START, want.home, want.dir, str(want.grace), labels, *want.logs, timeout=want.grace + 60)
+    words = (want.name, str(want.grace + 10), f"{want.home}/run", str(len(want.logs)), *want.logs)
+    return sh(REPLACE, *words, *run_argv(want), timeout=want.grace + 240)
+
+
+def run_argv(want: Wanted) -> tuple[str, ...]:
+    """`docker run` with the flags of issue 5; devices and mounts are the plan's."""
+    box = want.container
+    options = [
+        "--name",
+        want.name,
+        "--net=host",
+        "--shm-size",
+        str(box["shm_size"]),
+        "--ulimit",
+        "nofile=1048576:1048576",
+    ]
+    options += ["--log-opt", "max-size=50m", "--log-opt", "max-file=3"]
+    for key, value in sorted(want.labels.items()):
+        options += ["--label", f"{key}={value}"]
+    for path in box.get("device_paths", ()):
+        options += ["--device", str(path)]
+    for source, target in _mounts(want):
+        options += ["-v", f"{source}:{target}"]
+    return ("docker", "run", "-d", *options, str(box["image"]), "bash", f"{want.dir}/entry.sh")
+
+
+def _mounts(want: Wanted) -> tuple[tuple[str, str], ...]:
+    """The plan's, and this tool's own folder at the same path."""
+    planned = tuple((str(pair[0]), str(pair[1])) for pair in want.container.get("mounts", ()))
+    covered = any(want.home == target or want.home.startswith(target.rstrip("/") + "/") for _, target in planned)
+    return planned if covered else (*planned, (want.home, want.home))
+
+
+def read(outcome: Outcome) -> Found:
+    sections = split(outcome.out)
+    if "end" not in sections:
+        raise TaskFailed(f"the state of the container is cut off: {outcome.out[-200:]!r} {outcome.err[-200:]!r}")
+    exits = dict(line.split() for line in sections.get("exits", ()) if len(line.split()) == 2)
+    sums = {line.split()[1].removeprefix("./"): line.split()[0] for line in sections.get("sums", ())}
+    found = docker.parse_inspect("\n".join(sections.get("container", ())))
+    return Found(found, {name: int(code) for name, code in exits.items()}, sums)
+
+
+def _foreign(want: Wanted, have: docker.Inspected) -> bool:
+    return have.labels.get(docker.DEPLOYMENT) != want.labels.get(docker.DEPLOYMENT)
+
+
+def _same(want: Wanted, have: docker.Inspected) -> bool:
+    return all(have.labels.get(key) == want.labels.get(key) for key in (docker.DIGEST, docker.SCRIPTS))
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _started(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    for outcome in outcomes:
+        if not outcome.ok:
+            raise TaskFailed(outcome.err.strip() or outcome.out.strip() or f"exit {outcome.exit}")
+    return {}
+
+
+engine_container = EngineContainer()

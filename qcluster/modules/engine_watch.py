@@ -1,0 +1,123 @@
+"""Watch every engine of the deployment start, live, and tell the first one that failed from those it took with it.
+
+One streaming command a host; a slice ends after some seconds, so that Ctrl-C and lost connections are handled between
+two. Source: issue 5, Start watcher; field notes E2 (first failing rank over the cluster), H1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qcluster.diagnose.starts import Board, Target, explain
+from qcluster.events import Progress
+from qcluster.facts import http
+from qcluster.modules.attend import Attendance
+from qcluster.modules.base import Call, Option, Reach, Report, Spec
+
+
+class EngineWatch:
+    spec = Spec(
+        {
+            "timeout": Option("int", default=3600, help="Seconds until every engine must be up."),
+            "slice": Option("int", default=15, help="Seconds that one following command lasts."),
+            "home": Option("dict", required=True, help="Host → the deployment's folder on it."),
+        },
+        help="Wait until every engine is up (run_once); a dead one ends the wait at once.",
+    )
+    supports_check = False
+
+    def run(self, call: Call, reach: Reach) -> Report:
+        board = Board(targets(call), reach.clock())
+        with Attendance(board.targets, reach, int(call.args["slice"])) as attendance:
+            ended = _attend(board, attendance, reach, reach.clock() + int(call.args["timeout"]))
+        values = board.values()
+        if ended:
+            return Report(failed=ended, values=values)
+        if board.failures:
+            return Report(failed=explain(board), values=values)
+        sick = unhealthy(board, reach)
+        return Report(failed="\n".join(sick), values=values)
+
+
+def targets(call: Call) -> tuple[Target, ...]:
+    """Every engine of the plan whose host takes part."""
+    plan = call.variables["qcluster_plan"]
+    native = {box["name"] for host in plan["hosts"] for box in host["containers"] if box["runtime"] == "host"}
+    homes = call.args["home"]
+    return tuple(
+        Target(
+            name=one["name"],
+            host=one["host"],
+            address=one["address"],
+            port=one["port"],
+            log=one["log"],
+            run_dir=f"{homes[one['host']]}/{one['container']}/run",
+            container="" if one["container"] in native else one["container"],
+            pulls_down=bool(plan["model"]["moe"]),
+        )
+        for one in plan["instances"]
+        if one["host"] in homes
+    )
+
+
+def _attend(board: Board, attendance: Attendance, reach: Reach, deadline: float) -> str:
+    """Until everything is up or something failed. Returns why it gave up, or an empty text."""
+    grace = float("inf")
+    while not board.complete:
+        now = reach.clock()
+        if reach.cancelled():
+            return "interrupted; the engines go on starting"
+        if now > min(deadline, grace):
+            return "" if board.failures else f"not up in time: {', '.join(board.waiting)}"
+        for news in attendance.take(0.5):
+            for moved in board.apply(news, reach.clock()):
+                _tell(board, moved, reach)
+        for name, text in board.stalls(reach.clock()):
+            reach.emit(Progress(reach.clock(), board.target(name).host, name, "finding", text))
+        if board.failures and grace == float("inf"):
+            attendance.stop()
+            grace = now + board.GRACE
+        if attendance.over and not board.complete:
+            return "" if board.failures else f"nothing left to follow, and not up: {', '.join(board.waiting)}"
+    return ""
+
+
+def _tell(board: Board, name: str, reach: Reach) -> None:
+    position = board.positions[name]
+    data: dict[str, Any] = {"milestone": position.milestone.id}
+    host, now = board.target(name).host, reach.clock()
+    reach.emit(
+        Progress(
+            now, host, name, "milestone", position.text, float(position.done), float(position.total), "shards", data
+        )
+    )
+
+
+def unhealthy(board: Board, reach: Reach, attempts: int = 5) -> list[str]:
+    """Engines that say they are up and do not answer `/health` with 200."""
+    sick = []
+    for target in board.targets:
+        if target.port is None:
+            continue
+        answer = health(reach, target, attempts)
+        if answer.status != 200:
+            sick.append(
+                f"{target.name}: /health on {target.address}:{target.port} says {answer.status or answer.error}"
+            )
+    return sick
+
+
+def health(reach: Reach, target: Target, attempts: int) -> http.Answer:
+    assert target.port is not None
+    answer = http.Answer(0, error="not asked")
+    for attempt in range(attempts):
+        if attempt:
+            reach.sleep(1.0)
+        request = http.Request(target.address, target.port, "/health", timeout=10)
+        answer = http.ask(reach.fleet[target.host].open_tcp, request)
+        if answer.status == 200:
+            break
+    return answer
+
+
+engine_watch = EngineWatch()
