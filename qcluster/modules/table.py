@@ -38,6 +38,17 @@ GENERIC = {
 """Ansible's own names; each is also known as `ansible.builtin.NAME`."""
 
 PROJECT: dict[str, str] = {
+    "bind_plan": "qcluster.modules.bind_plan:bind_plan",
+    "deployment_lock": "qcluster.modules.deployment_lock:deployment_lock",
+    "deployment_stopped": "qcluster.modules.deployment_stopped:deployment_stopped",
+    "docker_image": "qcluster.modules.docker_image:docker_image",
+    "engine_container": "qcluster.modules.engine_container:engine_container",
+    "engine_watch": "qcluster.modules.engine_watch:engine_watch",
+    "host_facts": "qcluster.modules.host_facts:host_facts",
+    "npus_free": "qcluster.modules.npus_free:npus_free",
+    "preflight": "qcluster.modules.preflight:preflight",
+    "smoke": "qcluster.modules.smoke:smoke",
+    "weights": "qcluster.modules.weights:weights",
 }  # fmt: skip
 """This project's modules: name → where its instance lives. One line each, in alphabetical order."""
 
