@@ -3,44 +3,72 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import paramiko
 from paramiko.ssh_exception import SSHException
 
-from qcluster.errors import (
-    AuthenticationFailed,
-    ConnectionRefused,
-    ConnectTimeout,
-    NameResolutionError,
-    UnreachableError,
-)
-from qcluster.transport.known_hosts import SYSTEM_FILES, key_name, known_keys, verify
+from qcluster.errors import ConnectionRefused, ConnectTimeout, NameResolutionError, UnreachableError
+from qcluster.transport.keyring import Keyring
+from qcluster.transport.known_hosts import KnownKey, known_keys, verify
 from qcluster.transport.login import log_in
 from qcluster.transport.target import Target
 from qcluster.transport.wire import Wire, tune
 
+_GREETING_TIMEOUT = 30.0
+"""Seconds that a server may take for its banner and for each answer to a login."""
 
-def dial(target: Target, gateway: Wire | None = None) -> Wire:
+
+class HungUp(UnreachableError):
+    """The server closed the connection before the login: too busy (MaxStartups), or starting."""
+
+
+def dial(target: Target, ring: Keyring, gateway: Wire | None = None) -> Wire:
     """A connection that is ready for commands. Raises `UnreachableError` and its kinds."""
-    sock = _through(gateway, target) if gateway else _connect(target)
-    wire = Wire(sock)
+    wire = Wire(_through(gateway, target) if gateway else _connect(target))
     try:
-        _handshake(wire, target)
-        verify(target, wire.get_remote_server_key())
-        log_in(wire, target)
-    except UnreachableError:
-        wire.close()
-        raise
+        known = known_keys(target)
+        _handshake(wire, target, known)
+        verify(target, wire.get_remote_server_key(), known)
+        log_in(wire, target, ring)
     except (SSHException, EOFError, OSError) as error:
         wire.close()
-        raise UnreachableError(target.name, f"SSH with {target.address}:{target.port} failed: {error}") from error
+        raise UnreachableError(target.name, f"SSH with {_place(target)} failed: {error}") from error
+    except BaseException:
+        wire.close()
+        raise
     wire.settle()
     return wire
 
 
+def patiently(attempt: Callable[[], Wire], again: bool) -> Wire:
+    """Dial once more, and again, where waiting may help. Nothing has run yet, so nothing is replayed.
+
+    A login that was refused is never repeated. `again`: the host was there before, so a refused or silent port may
+    be a restart of its sshd: that is waited for.
+    """
+    transient = (HungUp, ConnectionRefused, ConnectTimeout) if again else (HungUp,)
+    try:
+        return attempt()
+    except transient:
+        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+        tries = Retrying(
+            retry=retry_if_exception_type(transient),
+            wait=wait_random_exponential(multiplier=0.2, max=2),
+            stop=stop_after_delay(20),
+            reraise=True,
+        )
+        return tries(attempt)
+
+
+def _place(target: Target) -> str:
+    return f"{target.address}:{target.port}"
+
+
 def _connect(target: Target) -> socket.socket:
-    place = f"{target.address}:{target.port}"
+    place = _place(target)
     try:
         sock = socket.create_connection((target.address, target.port), target.connect_timeout)
     except socket.gaierror as error:
@@ -57,28 +85,29 @@ def _connect(target: Target) -> socket.socket:
 
 
 def _through(gateway: Wire, target: Target) -> Any:
+    to, origin = (target.address, target.port), ("127.0.0.1", 0)
     try:
-        return gateway.open_channel(
-            "direct-tcpip", (target.address, target.port), ("127.0.0.1", 0), timeout=target.connect_timeout
-        )
+        return gateway.open_channel("direct-tcpip", to, origin, timeout=target.connect_timeout)
     except (SSHException, EOFError) as error:
-        what = f"the gateway cannot reach {target.address}:{target.port}: {error}"
+        what = f"the gateway {gateway.getpeername()[0]} cannot reach {_place(target)}: {error}"
         raise UnreachableError(target.name, what) from error
 
 
-def _handshake(wire: Wire, target: Target) -> None:
-    known = known_keys((*target.known_hosts, *SYSTEM_FILES), key_name(target))
+def _handshake(wire: Wire, target: Target, known: list[KnownKey]) -> None:
+    """Agree on keys; of the server's host keys, prefer a kind that is already known."""
     options = wire.get_security_options()
-    options.key_types = sorted(options.key_types, key=lambda kind: not _is_known(kind, known))
-    wire.banner_timeout = wire.auth_timeout = max(target.connect_timeout, 30)
+    kinds = {key.kind for key in known if not key.revoked}
+    options.key_types = sorted(options.key_types, key=lambda kind: _base(kind) not in kinds)
+    options.ciphers = sorted(options.ciphers, key=lambda cipher: "gcm" not in cipher)
+    wire.banner_timeout = wire.auth_timeout = _GREETING_TIMEOUT
     try:
-        wire.start_client(timeout=target.connect_timeout)
+        wire.start_client(timeout=max(target.connect_timeout, _GREETING_TIMEOUT))
+    except (EOFError, OSError) as error:
+        raise HungUp(target.name, f"{_place(target)} closed the connection before the login") from error
     except SSHException as error:
-        raise UnreachableError(target.name, f"no SSH on {target.address}:{target.port}: {error}") from error
+        kind = UnreachableError if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) else HungUp
+        raise kind(target.name, f"no SSH on {_place(target)}: {error}", "MaxStartups in its sshd_config?") from error
 
 
-def _is_known(kind: str, known: dict[str, list[paramiko.PKey]]) -> bool:
-    return (kind if not kind.startswith("rsa-sha2") else "ssh-rsa") in known
-
-
-__all__ = ["AuthenticationFailed", "dial"]
+def _base(kind: str) -> str:
+    return "ssh-rsa" if kind.startswith("rsa-sha2") else kind

@@ -1,9 +1,15 @@
-"""Host keys: which are known for a name, and what a shown key means."""
+"""Host keys: which are known for a name, and what a shown key means (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT")."""
 
 from __future__ import annotations
 
+import base64
+import fnmatch
+import hashlib
+import hmac
+import shlex
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
@@ -12,8 +18,17 @@ from qcluster.errors import HostKeyChanged, HostKeyUnknown
 from qcluster.transport.settings import HostKeys
 from qcluster.transport.target import Target
 
-SYSTEM_FILES = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 _write_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """One line: `kind` and `base64` as written; a revoked key must never be accepted."""
+
+    kind: str
+    base64: str
+    revoked: bool
+    file: Path
 
 
 def key_name(target: Target) -> str:
@@ -23,63 +38,94 @@ def key_name(target: Target) -> str:
     return target.address if target.port == 22 else f"[{target.address}]:{target.port}"
 
 
-def known_keys(files: Iterable[Path], name: str) -> dict[str, list[paramiko.PKey]]:
-    """Known keys of `name` by type, of all files that exist."""
-    found: dict[str, list[paramiko.PKey]] = {}
-    for file in files:
-        for key in _keys_in(file, name):
-            found.setdefault(key.get_name(), []).append(key)
-    return found
+def known_keys(target: Target) -> list[KnownKey]:
+    """Everything the files know of the host. As in OpenSSH, a port's entries come before those of the bare name."""
+    files = [_lines(file) for file in (*target.known_hosts, *target.system_known_hosts)]
+    lines = [line for found in files for line in found]
+    for name in dict.fromkeys((key_name(target), target.host_key_alias or target.address)):
+        if found := [key for names, key in lines if _named(name.lower(), names)]:
+            return found
+    return []
 
 
-def _keys_in(file: Path, name: str) -> list[paramiko.PKey]:
-    if not file.is_file():
-        return []
-    hosts = paramiko.HostKeys(str(file))
-    return list((hosts.lookup(name) or {}).values())
-
-
-def verify(target: Target, key: paramiko.PKey) -> None:
-    """Accept the shown key or raise `HostKeyUnknown` / `HostKeyChanged`."""
-    name = key_name(target)
-    known = known_keys((*target.known_hosts, *SYSTEM_FILES), name)
-    if key in known.get(key.get_name(), []):
+def _lines(file: Path) -> Iterator[tuple[list[str], KnownKey]]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return
-    if known:
-        raise _changed(target, name, key)
+    for line in text.splitlines():
+        words = line.split()
+        marker = words.pop(0) if words and words[0].startswith("@") else ""
+        if len(words) >= 3 and not words[0].startswith("#") and marker != "@cert-authority":
+            yield words[0].split(","), KnownKey(words[1], words[2], marker == "@revoked", file)
+
+
+def _named(name: str, patterns: list[str]) -> bool:
+    if any(pattern.startswith("!") and _fits(name, pattern[1:]) for pattern in patterns):
+        return False
+    return any(_fits(name, pattern) for pattern in patterns)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    if pattern.startswith("|1|"):
+        return _hashed(name, pattern)
+    literal = pattern.lower().replace("[", "[[]")
+    return fnmatch.fnmatchcase(name, literal)
+
+
+def _hashed(name: str, pattern: str) -> bool:
+    try:
+        salt, digest = (base64.b64decode(part) for part in pattern[3:].split("|"))
+    except ValueError:
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), hashlib.sha1), digest)
+
+
+def verify(target: Target, shown: paramiko.PKey, known: list[KnownKey]) -> None:
+    """Accept the shown key or raise `HostKeyUnknown` / `HostKeyChanged`."""
+    same = [key for key in known if (key.kind, key.base64) == (shown.get_name(), shown.get_base64())]
+    if any(key.revoked for key in same):
+        raise HostKeyChanged(target.name, f"the host key of {key_name(target)} is revoked in {same[0].file}")
+    if same:
+        return
+    if any(not key.revoked for key in known):
+        raise _changed(target, shown, known[0].file)
     if target.host_keys is HostKeys.ACCEPT_NEW:
-        _remember(target.known_hosts, name, key)
+        _remember(target, shown)
         return
     raise HostKeyUnknown(
         target.name,
-        f"the host key of {name} is not known: {key.get_name()} {key.fingerprint}",
+        f"the host key of {key_name(target)} is not known: {shown.get_name()} {shown.fingerprint}",
         f"compare the fingerprint, then trust it with: {trust_command(target)}",
     )
 
 
 def trust_command(target: Target) -> str:
     """The command line that adds the host's key to the file that is looked at first."""
-    file = target.known_hosts[0]
-    scan = f"ssh-keyscan -p {target.port} {target.address}"
+    scan = f"ssh-keyscan -p {target.port} {shlex.quote(target.address)}"
+    if target.jump:
+        hop = target.jump[-1]
+        scan = f"ssh -p {hop.port} {hop.user}@{hop.address} {scan}"
     if target.host_key_alias:
         scan += f" | sed 's/^[^ ]*/{target.host_key_alias}/'"
-    return f"{scan} >> {file}"
+    return f"{scan} >> {shlex.quote(str(target.known_hosts[0]))}"
 
 
-def _changed(target: Target, name: str, key: paramiko.PKey) -> HostKeyChanged:
-    file = target.known_hosts[0]
+def _changed(target: Target, shown: paramiko.PKey, file: Path) -> HostKeyChanged:
+    name = key_name(target)
     return HostKeyChanged(
         target.name,
-        f"the host key of {name} changed: it shows {key.get_name()} {key.fingerprint}, another is known",
-        f"if the host was reinstalled: ssh-keygen -f {file} -R '{name}', then {trust_command(target)}",
+        f"the host key of {name} changed: it shows {shown.get_name()} {shown.fingerprint}, {file} knows another",
+        f"if the host was reinstalled: ssh-keygen -f {shlex.quote(str(file))} -R {shlex.quote(name)}, "
+        f"then {trust_command(target)}",
     )
 
 
-def _remember(files: Sequence[Path], name: str, key: paramiko.PKey) -> None:
-    file = files[0]
+def _remember(target: Target, shown: paramiko.PKey) -> None:
+    file = target.known_hosts[0]
     if file == Path("/dev/null"):
         return
     with _write_lock:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("a", encoding="ascii") as handle:
-            handle.write(f"{name} {key.get_name()} {key.get_base64()}\n")
+        with file.open("a", encoding="utf-8") as handle:
+            handle.write(f"{key_name(target)} {shown.get_name()} {shown.get_base64()}\n")

@@ -1,4 +1,4 @@
-"""Prove who we are: named keys, the agent, default keys, a password; in that order."""
+"""Prove who we are: named keys, the agent, default keys, a password; in that order, each once."""
 
 from __future__ import annotations
 
@@ -6,47 +6,58 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
-from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType, SSHException
+from paramiko.ssh_exception import AuthenticationException, BadAuthenticationType
 
 from qcluster.errors import AuthenticationFailed
-from qcluster.secret import Secret
+from qcluster.transport.keyring import Keyring, Unusable
 from qcluster.transport.target import Target
 from qcluster.transport.wire import Wire
 
 
-def log_in(wire: Wire, target: Target) -> None:
-    """Try each proof once. Raises `AuthenticationFailed` that names what was tried."""
+def log_in(wire: Wire, target: Target, ring: Keyring) -> None:
+    """Raises `AuthenticationFailed` that names everything tried."""
     tried: list[str] = []
-    for name, key in _keys(target, tried):
-        if _accepted(wire, target.user, name, key, tried):
+    keys = _Keys(target, ring, tried)
+    try:
+        if any(_accepted(wire, target.user, name, key, tried) for name, key in keys.each()):
             return
+    finally:
+        keys.close()
     if target.password and _password(wire, target, tried):
         return
     raise AuthenticationFailed(
         target.name,
-        f"{target.user}@{target.address} accepted none of: {', '.join(tried) or 'no key and no password to offer'}",
+        f"{target.user}@{target.address} accepted none of: {', '.join(tried) or 'nothing (there is no key to offer)'}",
         f"ssh-copy-id -p {target.port} {target.user}@{target.address}, or set ansible_ssh_private_key_file",
     )
 
 
-def _keys(target: Target, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    yield from _files(target.identity_files, target.passphrase, tried)
-    for key in paramiko.Agent().get_keys():
-        yield f"agent key {key.comment or key.fingerprint}", key
-    if not target.identity_files:
-        yield from _files(tuple(f for f in target.fallback_files if f.exists()), target.passphrase, tried)
+class _Keys:
+    """The keys to offer, loaded as they are needed."""
 
+    def __init__(self, target: Target, ring: Keyring, tried: list[str]):
+        self._target, self._ring, self._tried = target, ring, tried
+        self._agent: paramiko.Agent | None = None
 
-def _files(files: tuple[Path, ...], passphrase: Secret | None, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    for file in files:
-        try:
-            yield f"key {file}", load_key(file, passphrase)
-        except (OSError, SSHException, ValueError) as error:
-            tried.append(f"key {file} ({error or type(error).__name__})")
+    def each(self) -> Iterator[tuple[str, paramiko.PKey]]:
+        target = self._target
+        yield from self._files(target.identity_files)
+        if target.agent:
+            self._agent = paramiko.Agent()
+            yield from ((f"agent key {key.comment or key.fingerprint}", key) for key in self._agent.get_keys())
+        if not target.identity_files:
+            yield from self._files(tuple(file for file in target.fallback_files if file.exists()))
 
+    def _files(self, files: tuple[Path, ...]) -> Iterator[tuple[str, paramiko.PKey]]:
+        for file in files:
+            try:
+                yield f"key {file}", self._ring.load(file, self._target.passphrase)
+            except Unusable as error:
+                self._tried.append(f"key {file} ({error})")
 
-def load_key(file: Path, passphrase: Secret | None) -> paramiko.PKey:
-    return paramiko.PKey.from_path(file, passphrase.reveal() if passphrase else None)
+    def close(self) -> None:
+        if self._agent:
+            self._agent.close()
 
 
 def _accepted(wire: Wire, user: str, name: str, key: paramiko.PKey, tried: list[str]) -> bool:

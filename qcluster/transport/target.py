@@ -1,15 +1,21 @@
-"""One SSH endpoint, everything decided: what `Settings` and the user's ssh_config say together."""
+"""One SSH endpoint, everything decided: the inventory, then the user's ssh_config, then OpenSSH's defaults."""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from qcluster.errors import InputError, Problem
 from qcluster.secret import Secret
 from qcluster.transport.settings import CONNECT_TIMEOUT, HostKeys, Settings
+from qcluster.transport.ssh_config import Answer, configured
 
-DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
+_DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
+_ALL_DEFAULTS = frozenset({*_DEFAULT_IDENTITIES, "id_ecdsa_sk", "id_ed25519_sk", "id_xmss", "id_dsa"})
+SYSTEM_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
+_MOST_HOPS = 8
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,7 @@ class Target:
     """`name` is the inventory name (for messages). `jump` are the gateways in order, from the controller outward.
 
     `identity_files` are tried before the agent; `fallback_files` (the user's defaults) after it.
+    A new key is written to the first of `known_hosts`; the system's files are only read.
     """
 
     name: str
@@ -25,37 +32,98 @@ class Target:
     user: str
     identity_files: tuple[Path, ...] = ()
     fallback_files: tuple[Path, ...] = ()
+    agent: bool = True
     password: Secret | None = None
     passphrase: Secret | None = None
     host_keys: HostKeys = HostKeys.STRICT
     known_hosts: tuple[Path, ...] = ()
+    system_known_hosts: tuple[Path, ...] = SYSTEM_KNOWN_HOSTS
     host_key_alias: str = ""
     jump: tuple[Target, ...] = ()
     connect_timeout: float = CONNECT_TIMEOUT
 
 
-def resolve(settings: Settings) -> Target:
-    """Decide an endpoint: what the inventory says, then ssh_config, then OpenSSH's defaults."""
-    home = Path.home() / ".ssh"
+def resolve(settings: Settings, hops: int = 0) -> Target:
+    """Decide an endpoint. Raises `InputError` where ssh_config asks for what is not supported."""
+    alias = settings.address or settings.name
+    said = _Said(configured(alias, settings.user, settings.port, settings.ssh_config))
+    user = settings.user or said.text("user") or getpass.getuser()
     return Target(
         name=settings.name,
-        address=settings.address or settings.name,
-        port=settings.port or 22,
-        user=settings.user or getpass.getuser(),
-        identity_files=settings.identity_files,
-        fallback_files=tuple(home / name for name in DEFAULT_IDENTITIES),
+        address=said.text("hostname") or alias,
+        port=settings.port or int(said.text("port") or 22),
+        user=user,
+        identity_files=settings.identity_files or said.identities(user, alias),
+        fallback_files=tuple(Path.home() / ".ssh" / name for name in _DEFAULT_IDENTITIES),
+        agent=said.text("identitiesonly") != "yes",
         password=settings.password,
         passphrase=settings.passphrase,
-        host_keys=settings.host_keys or HostKeys.STRICT,
-        known_hosts=settings.known_hosts or (home / "known_hosts", home / "known_hosts2"),
-        connect_timeout=settings.connect_timeout or CONNECT_TIMEOUT,
-        jump=tuple(_gateway(settings, hop) for hop in settings.jump.split(",") if hop),
+        host_keys=settings.host_keys or said.host_keys(),
+        known_hosts=settings.known_hosts or said.paths("userknownhostsfile") or _own_known_hosts(),
+        system_known_hosts=said.paths("globalknownhostsfile") or SYSTEM_KNOWN_HOSTS,
+        host_key_alias=said.text("hostkeyalias"),
+        jump=_jump(settings, said, hops),
+        connect_timeout=settings.connect_timeout or float(said.text("connecttimeout") or CONNECT_TIMEOUT),
     )
 
 
-def _gateway(settings: Settings, hop: str) -> Target:
-    from dataclasses import replace
+def _own_known_hosts() -> tuple[Path, ...]:
+    return (Path.home() / ".ssh/known_hosts", Path.home() / ".ssh/known_hosts2")
 
-    user, _, place = hop.rpartition("@")
-    address, _, port = place.partition(":")
-    return resolve(replace(settings, address=address, user=user or None, port=int(port or 22), jump=""))
+
+class _Said:
+    """What ssh_config says about one host."""
+
+    def __init__(self, answer: Answer):
+        self._answer = answer
+
+    def text(self, option: str) -> str:
+        value = self._answer.get(option, [""])[0]
+        return "" if value == "none" else value
+
+    def paths(self, option: str) -> tuple[Path, ...]:
+        return tuple(Path(word).expanduser() for word in self.text(option).split())
+
+    def identities(self, user: str, alias: str) -> tuple[Path, ...]:
+        """Files named in the configuration. `ssh -G` also lists the defaults: those stay behind the agent."""
+        named = (value for value in self._answer.get("identityfile", []) if value != "none")
+        tokens = {"%%": "%", "%d": str(Path.home()), "%u": getpass.getuser(), "%r": user}
+        tokens["%h"] = self.text("hostname") or alias
+        files = (Path(re.sub("%[%dhru]", lambda m: tokens[m[0]], value)).expanduser() for value in named)
+        default = Path.home() / ".ssh"
+        return tuple(file for file in files if not (file.parent == default and file.name in _ALL_DEFAULTS))
+
+    def host_keys(self) -> HostKeys:
+        new = self.text("stricthostkeychecking") in ("accept-new", "no", "off", "false")
+        return HostKeys.ACCEPT_NEW if new else HostKeys.STRICT
+
+
+def _jump(settings: Settings, said: _Said, hops: int) -> tuple[Target, ...]:
+    spec = settings.jump or said.text("proxyjump")
+    if spec in ("", "none"):
+        if said.text("proxycommand"):
+            raise _problem(settings, f"ProxyCommand is not supported: {said.text('proxycommand')}", "use ProxyJump")
+        return ()
+    if hops > _MOST_HOPS:
+        raise _problem(settings, f"ProxyJump goes round in a circle at {spec}", "see ssh_config")
+    first, *others = (_hop(settings, hop.strip(), hops + 1) for hop in spec.split(","))
+    return (*first.jump, replace(first, jump=()), *(replace(other, jump=()) for other in others))
+
+
+_HOP = re.compile(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>\d+))?/?")
+
+
+def _hop(settings: Settings, text: str, hops: int) -> Target:
+    """A gateway is reached with the host's keys and known_hosts, but its own user, port and password-less login."""
+    found = _HOP.fullmatch(text)
+    if not found:
+        raise _problem(settings, f"ProxyJump {text!r} is not [user@]host[:port]", "")
+    port = int(found["port"]) if found["port"] else None
+    address = found["host"].strip("[]")
+    return resolve(
+        replace(settings, address=address, user=found["user"], port=port, jump="", password=None, become=None), hops
+    )
+
+
+def _problem(settings: Settings, what: str, hint: str) -> InputError:
+    return InputError([Problem("", 0, settings.name, what, hint)])
