@@ -35,7 +35,7 @@ def run(
 ) -> int:
     """Run every play. Gives the exit code of DESIGN decision 8; raises InputError before any host is touched."""
     world = World(playbook, inventory, fleet, options, emit)
-    plans = [(play, hosts_of(world, play)) for play in playbook.plays]
+    plans = [(play, hosts_of(inventory, play, options.limit, options.extra_vars)) for play in playbook.plays]
     began = options.clock()
     everybody = tuple(dict.fromkeys(host for _, hosts in plans for host in hosts))
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
@@ -83,11 +83,11 @@ def _exit_code(world: World) -> int:
     return worst_exit(codes) if codes else EXIT_OK
 
 
-def hosts_of(world: World, play: Play) -> tuple[str, ...]:
+def hosts_of(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, Any]) -> tuple[str, ...]:
     """The hosts that a play names and --limit leaves, in the play's order. Raises InputError."""
-    pattern = _render(world, play, play.hosts)
+    pattern = Templar({**play.vars, **extra}).render(play.hosts)
     names = ",".join(pattern) if isinstance(pattern, list) else str(pattern)
-    return ordered(select(world.inventory, names, world.options.limit), play.order)
+    return ordered(select(inventory, names, limit), play.order)
 
 
 def ordered(hosts: tuple[str, ...], order: str) -> tuple[str, ...]:

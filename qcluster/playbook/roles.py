@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from qcluster import schema
 from qcluster.playbook import language, words
-from qcluster.playbook.library import main_file
-from qcluster.playbook.model import Block, Node, RoleUse, Scope, Task, Where
-from qcluster.playbook.notes import where
+from qcluster.playbook.library import Library, main_file
+from qcluster.playbook.model import Block, Node, RoleUse, Scope, Task
+from qcluster.playbook.notes import Notes, where
 
 if TYPE_CHECKING:
     from qcluster.playbook.tasks import Reader
@@ -113,8 +113,7 @@ def _enter(reader: Reader, order: Order) -> Brought:
     folder = reader.library.role_folder(order.name, near)
     if folder is None:
         hint = schema.did_you_mean(order.name, reader.library.role_names())
-        spot = schema.place(order.source)
-        reader.notes.extend(_missing(order.name, spot, hint))
+        reader.notes.value(order.source, "role", f"no role named {order.name!r}", hint or "looked beside the playbook")
         return Brought()
     if folder in reader.chain:
         reader.notes.value(order.source, order.name, "the role depends on itself")
@@ -124,12 +123,6 @@ def _enter(reader: Reader, order: Order) -> Brought:
         return Brought()
     reader.seen.add(signature)
     return _Role(reader.within(folder), folder, order).brought()
-
-
-def _missing(name: str, spot: schema.Place, hint: str) -> list[Any]:
-    from qcluster.errors import Problem
-
-    return [Problem(spot.file, spot.line, "role", f"no role named {name!r}", hint or "looked beside the playbook")]
 
 
 class _Role:
@@ -185,7 +178,7 @@ class _Role:
     def _validation(self, scope: Scope) -> tuple[Node, ...]:
         """The task that checks the role's arguments, where meta/argument_specs.yml describes them."""
         point = self.order.file("tasks").removesuffix(".yml").removesuffix(".yaml")
-        spec = specs(self.reader, self.folder).get(point)
+        spec = entry_points(self.reader.library, self.folder, self.reader.notes).get(point)
         if not spec or not self.order.check:
             return ()
         about = f" - {spec['short_description']}" if spec.get("short_description") else ""
@@ -203,10 +196,10 @@ class _Role:
         )
 
 
-def specs(reader: Reader, folder: Path) -> dict[str, Any]:
+def entry_points(library: Library, folder: Path, notes: Notes) -> dict[str, Any]:
     """The entry points of a role's meta/argument_specs.yml (or of meta/main.yml)."""
     path = main_file(folder / "meta", "argument_specs") or main_file(folder / "meta")
-    found = reader.library.variables(path, reader.notes).get("argument_specs") if path else None
+    found = library.variables(path, notes).get("argument_specs") if path else None
     return found if isinstance(found, dict) else {}
 
 
@@ -215,7 +208,3 @@ def _joined(uses: list[RoleUse], part: str) -> dict[str, Any]:
     for use in uses:
         joined.update(getattr(use, part))
     return joined
-
-
-def nowhere() -> Where:
-    return Where()

@@ -1,0 +1,110 @@
+"""`qcluster docs NAME`: the arguments of a role or a module, or the whole language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qcluster.errors import InputError
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[ROLE|MODULE|KEYWORD]")
+def docs(name: str | None) -> None:
+    """Print the arguments of a role or a module, or the meaning of a keyword; without a name, list them all."""
+    for line in _page(name) if name else _contents():
+        click.echo(line)
+
+
+def _page(name: str) -> Iterator[str]:
+    from qcluster.modules import table
+    from qcluster.playbook import language
+
+    folder = _role(name)
+    keyword = next((word for word in language.KEYWORDS if word.name == name), None)
+    if folder is None and keyword is None and not table.known(name):
+        known = [*_roles(), *table.names(), *(word.name for word in language.KEYWORDS)]
+        raise InputError(f"{name}: no role, module or keyword of that name {_near(name, known)}".rstrip())
+    if folder is not None:
+        yield from _role_page(name, folder)
+    if table.known(name):
+        yield from _module_page(name)
+    if keyword:
+        yield f"{name} (keyword of a {', '.join(sorted(keyword.where))}): {keyword.meaning}"
+        yield from [f"  differs from Ansible: {keyword.difference}"] if keyword.difference else []
+
+
+def _near(name: str, known: list[str]) -> str:
+    from qcluster.schema import did_you_mean
+
+    near = did_you_mean(name, known)
+    return f"({near})" if near else ""
+
+
+def _contents() -> Iterator[str]:
+    from qcluster.modules import table
+    from qcluster.playbook import language
+
+    yield "roles:    " + ", ".join(_roles())
+    yield "modules:  " + ", ".join(table.names())
+    yield "keywords: " + ", ".join(sorted({word.name for word in language.KEYWORDS}))
+
+
+def _folders() -> tuple[Path, ...]:
+    from qcluster.cli.shipped import folders
+
+    return folders("roles", Path.cwd())
+
+
+def _roles() -> list[str]:
+    return sorted({one.name for folder in _folders() for one in folder.iterdir() if one.is_dir()})
+
+
+def _role(name: str) -> Path | None:
+    return next((folder / name for folder in _folders() if (folder / name).is_dir()), None)
+
+
+def _role_page(name: str, folder: Path) -> Iterator[str]:
+    from qcluster.playbook.library import Library
+    from qcluster.playbook.notes import Notes
+    from qcluster.playbook.roles import entry_points
+
+    points = entry_points(Library(folder.parent), folder, Notes())
+    if not points:
+        yield f"role {name}: no meta/argument_specs.yml"
+    for point, spec in points.items():
+        yield f"role {name}" + ("" if point == "main" else f", entry point {point}")
+        about = spec.get("description") or spec.get("short_description") or ""
+        for text in about if isinstance(about, list) else [about]:
+            yield from [f"  {text}"] if text else []
+        yield from _options(spec.get("options") or {}, 1)
+
+
+def _options(options: Mapping[str, Any], depth: int) -> Iterator[str]:
+    """One line an option; nested options below it."""
+    for name, option in options.items():
+        notes = [str(option.get("type", "str")), *(["required"] if option.get("required") else [])]
+        notes += [f"default {option['default']}"] if "default" in option else []
+        notes += [f"one of {', '.join(map(str, option['choices']))}"] if option.get("choices") else []
+        about = option.get("description") or ""
+        text = " ".join(map(str, about)) if isinstance(about, list) else str(about)
+        yield f"{'  ' * depth}{name} ({', '.join(notes)})" + (f": {text}" if text else "")
+        yield from _options(option.get("options") or {}, depth + 1)
+
+
+def _module_page(name: str) -> Iterator[str]:
+    from qcluster.modules import table
+
+    spec = table.lookup(name).spec
+    yield f"module {name}" + (f": {spec.help}" if spec.help else "")
+    yield from _options({key: _described(option) for key, option in spec.options.items()}, 1)
+    yield from [f"  a bare text is {spec.free_form}"] if spec.free_form else []
+
+
+def _described(option: Any) -> dict[str, Any]:
+    default = {} if option.default is None else {"default": option.default}
+    shown = {"type": option.type, "required": option.required, "choices": option.choices, "description": option.help}
+    return {**shown, **default}
