@@ -8,7 +8,7 @@ from typing import Any
 from qcluster.serving.deployment import CONNECTED
 from qcluster.serving.topology import Slot
 
-_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
+KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
 
 
 def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
@@ -21,7 +21,7 @@ def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
     settings = slot.placement.settings
     config = {
         "kv_connector": settings.connector,
-        "kv_role": _ROLES[slot.placement.role],
+        "kv_role": KV_ROLES[slot.placement.role],
         "kv_port": str(slot.kv_port),
         "engine_id": slot.name,
         "kv_connector_extra_config": {**_sides(slot, everyone), **settings.kv_extra},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from qcluster.errors import InputError, Problem
 from qcluster.inventory.model import Inventory
@@ -12,6 +12,7 @@ from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
 from qcluster.serving.flags import Folded, present, words
 from qcluster.serving.launch import Launch, launch
+from qcluster.serving.lint.check import errors
 from qcluster.serving.machines import container_devices, container_name, host_plans, images, model_path, state_dir
 from qcluster.serving.notes import notes
 from qcluster.serving.plan import Instance, Model, Plan, fact_names
@@ -20,28 +21,45 @@ from qcluster.serving.proxy import proxy_plan
 from qcluster.serving.topology import Slot, slots
 
 
-def make_plan(inventory: Inventory) -> Plan:
-    """The plan of an inventory. Raises InputError with every problem found, each at its file and line."""
+@dataclass(frozen=True)
+class Draft:
+    """A plan with what it was made from. It is as complete as the inventory allows; `problems` say what is wrong."""
+
+    deployment: Deployment
+    slots: tuple[Slot, ...]
+    plan: Plan
+    problems: tuple[Problem, ...] = ()
+
+
+def make_plan(inventory: Inventory, lint: bool = True) -> Plan:
+    """The plan of an inventory.
+
+    Raises InputError with every problem found, each at its file and line: what cannot be planned, and (`lint`) what a
+    rule of severity error refuses.
+    """
+    drafted = draft(inventory)
+    refused = errors(drafted) if lint else ()
+    if drafted.problems or refused:
+        raise InputError(dict.fromkeys((*drafted.problems, *refused)))
+    return drafted.plan
+
+
+def draft(inventory: Inventory) -> Draft:
+    """The plan and its problems. Raises InputError where there is nothing to plan at all."""
     problems: list[Problem] = []
-    plan = draft(inventory, problems)
-    if problems or plan is None:
-        raise InputError(dict.fromkeys(sorted(problems)))
-    return plan
-
-
-def draft(inventory: Inventory, problems: list[Problem]) -> Plan | None:
-    """As much of the plan as the inventory allows; what is wrong is added to `problems`."""
     deployment = read_deployment(inventory, problems)
-    return None if deployment is None else _assemble(deployment, problems)
-
-
-def _assemble(deployment: Deployment, problems: list[Problem]) -> Plan:
+    if deployment is None:
+        raise InputError(problems)
     everyone = slots(deployment, problems)
+    plan = _assemble(deployment, everyone, problems)
+    return Draft(deployment, tuple(everyone), plan, tuple(sorted(set(problems))))
+
+
+def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> Plan:
     launches = [launch(deployment, slot, everyone, problems) for slot in everyone]
-    instances = [
-        _instance(deployment, slot, started, everyone) for slot, started in zip(everyone, launches, strict=True)
-    ]
-    explain = {slot.name: _origins(started) for slot, started in zip(everyone, launches, strict=True)}
+    pairs = list(zip(everyone, launches, strict=True))
+    instances = [_instance(deployment, slot, started, everyone) for slot, started in pairs]
+    explain = {slot.name: _origins(started) for slot, started in pairs}
     proxy = proxy_plan(deployment, instances, problems)
     sealed = sealed_proxy(deployment.name, proxy) if proxy else None
     hosts = [sealed_host(deployment.name, host, instances) for host in host_plans(deployment, everyone, instances)]

@@ -1,0 +1,84 @@
+"""The rules applied to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qcluster.errors import Problem
+from qcluster.serving.lint import environment, pairing, ports, releases, sizes
+from qcluster.serving.lint.ignores import Ignore, ignores
+from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Rule, Subject
+from qcluster.serving.settings import origin_of
+
+RULES: tuple[Rule, ...] = (*releases.RULES, *pairing.RULES, *ports.RULES, *sizes.RULES, *environment.RULES)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that strikes, with its place. `ignored` holds the reason that the inventory gives."""
+
+    rule: str
+    severity: str
+    file: str
+    line: int
+    path: str
+    what: str
+    hint: str = ""
+    ignored: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.problem}"
+
+    @property
+    def problem(self) -> Problem:
+        """The same as an input problem."""
+        return Problem(self.file, self.line, self.path, self.what, self.hint)
+
+
+def check(drafted: Drafted, rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Every finding, errors first, then as the rules are numbered. Ignored ones carry their reason."""
+    subject = Subject(drafted)
+    known = list(_ignores(drafted))
+    found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
+    return sorted({*found, *_unexplained(known)}, key=lambda one: (_ORDER.get(one.severity, 2), one.rule, one.line))
+
+
+_ORDER = {ERROR: 0, WARNING: 1}
+
+
+def errors(drafted: Drafted) -> list[Problem]:
+    """What the rules refuse, as problems whose text begins with the rule's id."""
+    refused = [one for one in check(drafted) if one.severity == ERROR and not one.ignored]
+    return [Problem(one.file, one.line, one.path, f"{one.rule} {one.what}", one.hint) for one in refused]
+
+
+def _finding(subject: Subject, rule: Rule, fault: Fault, known: Sequence[Ignore]) -> Finding:
+    file, line, path = _place(subject, fault)
+    reason = next((one.reason for one in known if one.reason and one.covers(rule.id, file, line)), "")
+    return Finding(rule.id, rule.severity, file, line, path, fault.what, fault.hint, reason)
+
+
+def _place(subject: Subject, fault: Fault) -> tuple[str, int, str]:
+    if fault.at is None:
+        return subject.deployment.inventory.path, 0, ""
+    origin = origin_of(fault.at.host, fault.variable)
+    name = f"{fault.at.host.name}: {fault.variable}"
+    return origin.file or subject.deployment.inventory.path, origin.line, name
+
+
+def _ignores(drafted: Drafted) -> Iterator[Ignore]:
+    hosts = drafted.deployment.inventory.hosts.values()
+    files = {origin.file for host in hosts for origins in host.origins.values() for origin in origins}
+    for name in sorted({drafted.deployment.inventory.path, *files}):
+        path = Path(name)
+        if name and path.is_file():
+            yield from ignores(name, path.read_text(encoding="utf-8", errors="replace"))
+
+
+def _unexplained(known: Sequence[Ignore]) -> Iterator[Finding]:
+    for one in known:
+        if not one.reason:
+            what = f"ignores {', '.join(sorted(one.rules))} without a reason"
+            yield Finding("QC100", WARNING, one.file, one.written, "", what, "say why after the id")

@@ -1,0 +1,241 @@
+"""Rules about environment variables and flags that an inventory writes."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from qcluster.serving import catalogue, versions
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+
+_LOCAL = re.compile(r"^(127\.|0\.0\.0\.0|172\.17\.|localhost)")
+
+
+def own_address(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts if len(subject.plan.hosts) > 1 else ():
+        for name in ("HCCL_IF_IP", "VLLM_HOST_IP"):
+            if _LOCAL.match(seat.instance.env.get(name, "")):
+                what = f"{name} is {seat.instance.env[name]}, which other hosts cannot reach"
+                yield Fault(what, "leave it to the plan, or set ip", seat.placement, _whose(seat, name, "ip"))
+
+
+def _whose(seat: Seat, name: str, otherwise: str) -> str:
+    return "vllm_env" if name in seat.placement.settings.vllm_env else otherwise
+
+
+def web_proxy(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        for name, value in seat.instance.env.items():
+            if name.lower() in ("http_proxy", "https_proxy", "all_proxy") and value:
+                what = f"{name} sends the engines' own traffic to a web proxy"
+                yield Fault(what, "remove it", seat.placement, "vllm_env")
+
+
+def buffer(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        size = seat.instance.env.get("HCCL_BUFFSIZE", "200")
+        if subject.pd and subject.deployment.recipe.seed and (not size.isdigit() or int(size) < 512):
+            what = f"HCCL_BUFFSIZE is {size} MB"
+            yield Fault(what, "PD of this model uses 1024", seat.placement, "vllm_env")
+
+
+def patience(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        limit = seat.instance.env.get("VLLM_ENGINE_READY_TIMEOUT_S", "600")
+        if not limit.isdigit() or int(limit) < 1800:
+            what = f"engines that need more than {limit} s to load are ended"
+            yield Fault(what, "VLLM_ENGINE_READY_TIMEOUT_S of 1800 or more", seat.placement, "vllm_env")
+
+
+def blocking_launch(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if seat.instance.env.get("ASCEND_LAUNCH_BLOCKING") == "1" and "enforce-eager" not in seat.flags:
+            what = "ASCEND_LAUNCH_BLOCKING=1 is incompatible with graphs"
+            yield Fault(what, "remove it, or enforce-eager: true", seat.placement, "vllm_env")
+
+
+def buffer_pool(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if "ASCEND_BUFFER_POOL" in seat.instance.env and not versions.older(subject.plan.release, "v0.23.0rc1"):
+            hint = "HCCL_INTRA_ROCE_ENABLE=1 on A2, ASCEND_ENABLE_USE_FABRIC_MEM=1 on A3"
+            yield Fault("ASCEND_BUFFER_POOL was removed in v0.23.0", hint, seat.placement, "vllm_env")
+
+
+def flashcomm(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        asked = "VLLM_ASCEND_ENABLE_FLASHCOMM1" in seat.instance.env
+        if asked and not versions.older(subject.plan.release, "v0.23.0rc1"):
+            hint = "additional-config: {enable_flashcomm1: true}; later releases drop it"
+            yield Fault("VLLM_ASCEND_ENABLE_FLASHCOMM1 is superseded", hint, seat.placement, "vllm_env")
+
+
+def async_flag(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if "async-scheduling" in seat.flags and not versions.older(subject.plan.release, "v0.23.0rc1"):
+            yield Fault("async-scheduling is the default", "leave it out", seat.placement, "vllm_args")
+
+
+def hub(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if "VLLM_USE_MODELSCOPE" in seat.instance.env:
+            what = "VLLM_USE_MODELSCOPE is set, but a local folder is served"
+            yield Fault(what, "remove it: weights are downloaded once", seat.placement, "vllm_env")
+
+
+def library_path(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        path = seat.instance.env.get("LD_LIBRARY_PATH", "")
+        if (
+            subject.pd
+            and "/usr/local/lib" not in path.split(":")
+            and seat.placement.settings.container_runtime == "docker"
+        ):
+            what = "LD_LIBRARY_PATH lacks /usr/local/lib, where ascend_transport.so is"
+            yield Fault(what, "add /usr/local/lib:$LD_LIBRARY_PATH", seat.placement, "vllm_env")
+
+
+def lost_path(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        path = seat.instance.env.get("LD_LIBRARY_PATH", "$LD_LIBRARY_PATH")
+        if "$LD_LIBRARY_PATH" not in path and "${LD_LIBRARY_PATH" not in path:
+            what = "LD_LIBRARY_PATH replaces the image's own, CANN's libraries are lost"
+            yield Fault(what, "end it with :$LD_LIBRARY_PATH", seat.placement, "vllm_env")
+
+
+def ipv6(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if ":" in seat.instance.address or "MC_USE_IPV6" in seat.instance.env:
+            yield Fault("KV transfer and proxy are proven on IPv4 only", "use an IPv4 ip", seat.placement, "ip")
+
+
+def connect_timeout(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        limit = seat.instance.env.get("HCCL_CONNECT_TIMEOUT", "120")
+        if not limit.isdigit() or not 120 <= int(limit) <= 7200:
+            yield Fault(f"HCCL_CONNECT_TIMEOUT is {limit}", "120 to 7200 s", seat.placement, "vllm_env")
+
+
+def named_address(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        try:
+            ipaddress.ip_address(seat.instance.address)
+        except ValueError:
+            what = f"the address of {seat.instance.host} is {seat.instance.address!r}, HCCL_IF_IP wants a number"
+            yield Fault(what, "set ip", seat.placement, "ip")
+
+
+def same_address(subject: Subject) -> Iterator[Fault]:
+    known: dict[str, str] = {}
+    for host in subject.plan.hosts:
+        other = known.setdefault(host.address, host.name)
+        if other != host.name:
+            seat = next(seat for seat in subject.firsts if seat.instance.host == host.name)
+            yield Fault(f"{host.name} and {other} have the address {host.address}", "", seat.placement, "ansible_host")
+
+
+def wrong_nic(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        nic = seat.placement.settings.nic
+        if nic in ("lo", "docker0") and len(subject.plan.hosts) > 1:
+            yield Fault(f"{nic} does not lead to other hosts", "leave nic to the facts", seat.placement, "nic")
+
+
+def quantized_weights(subject: Subject) -> Iterator[Fault]:
+    model = subject.plan.model
+    for seat in subject.firsts:
+        if re.search(r"w\d+a\d+", model.weights, re.IGNORECASE) and "quantization" not in seat.flags:
+            what = f"{model.weights} is quantized, but --quantization is missing"
+            yield Fault(what, "quantization: ascend", seat.placement, "vllm_args")
+
+
+def plain_weights(subject: Subject) -> Iterator[Fault]:
+    model = subject.plan.model
+    for seat in subject.firsts:
+        plain = model.weights.startswith("Qwen/") and not re.search(r"w\d+a\d+|fp8|int\d", model.weights, re.IGNORECASE)
+        if plain and seat.flags.get("quantization") == "ascend":
+            what = f"{model.weights} is not quantized, but --quantization ascend is set"
+            yield Fault(what, "quantization: null, or the w8a8 model", seat.placement, "vllm_args")
+
+
+def experts(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        ranks = seat.instance.dp_size * seat.instance.tp
+        if subject.plan.model.moe and ranks > 1 and "enable-expert-parallel" not in seat.flags:
+            what = "a MoE group without --enable-expert-parallel holds every expert in each rank"
+            yield Fault(what, "enable-expert-parallel: true", seat.placement, "vllm_args")
+
+
+def dense_experts(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if not subject.plan.model.moe and "enable-expert-parallel" in seat.flags:
+            yield Fault("a dense model has no experts", "remove it", seat.placement, "vllm_args")
+
+
+def shared_memory(subject: Subject) -> Iterator[Fault]:
+    units = {"k": 1e-6, "m": 1e-3, "g": 1.0, "t": 1e3}
+    for seat in subject.firsts:
+        size = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])b?", seat.placement.settings.shm_size.lower())
+        engines = sum(one.instance.container == seat.instance.container for one in subject.seats) or 1
+        if not size:
+            yield Fault(
+                f"shm_size {seat.placement.settings.shm_size!r} is no size", "such as 16g", seat.placement, "shm_size"
+            )
+        elif float(size[1]) * units[size[2]] < 1:
+            what = f"/dev/shm of {size[0]} for {engines} engines"
+            yield Fault(what, "1g a tensor-parallel group, 16g by default", seat.placement, "shm_size")
+
+
+def engine_containers(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if subject.plan.model.moe and seat.placement.settings.container_per == "engine":
+            what = "ranks of a MoE group share one container a host"
+            yield Fault(what, "container_per: host", seat.placement, "container_per")
+
+
+def host_runtime(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if seat.placement.settings.container_runtime == "host":
+            row = catalogue.release_entry(subject.plan.release)
+            what = (
+                f"container_runtime: host needs CANN {row.get('cann', '?')} and Python {row.get('python', '?')} there"
+            )
+            yield Fault(what, "qcluster up checks it", seat.placement, "container_runtime")
+
+
+RULES = (
+    Rule("QC501", WARNING, "addresses that others reach", "issue #1955", "HCCL_IF_IP: 127.0.0.1", own_address),
+    Rule("QC502", WARNING, "no web proxy for engines", "issue #10226", "http_proxy: http://…", web_proxy),
+    Rule("QC503", WARNING, "HCCL buffers for PD", "issue #16835", "HCCL_BUFFSIZE: 200", buffer),
+    Rule("QC504", WARNING, "time to load", "PR #7098", "VLLM_ENGINE_READY_TIMEOUT_S: 600", patience),
+    Rule("QC505", ERROR, "no blocking launch with graphs", "platform.py", "ASCEND_LAUNCH_BLOCKING: 1", blocking_launch),
+    Rule("QC506", WARNING, "no ASCEND_BUFFER_POOL", "release notes v0.23.0", "ASCEND_BUFFER_POOL: 4:8", buffer_pool),
+    Rule("QC507", WARNING, "FlashComm1 by release", "release notes v0.23.0", "VLLM_ASCEND_…FLASHCOMM1: 1", flashcomm),
+    Rule("QC508", INFO, "async scheduling by release", "the page on main", "async-scheduling: true", async_flag),
+    Rule("QC509", WARNING, "weights come once", "issue vllm-project/vllm#13962", "VLLM_USE_MODELSCOPE: …", hub),
+    Rule("QC510", WARNING, "Mooncake's library is found", "issue #6949", "LD_LIBRARY_PATH: /opt/lib", library_path),
+    Rule("QC511", ERROR, "CANN's libraries stay", "Dockerfile at v0.23.0", "LD_LIBRARY_PATH: /opt/lib", lost_path),
+    Rule("QC512", WARNING, "IPv4", "issue #4161; issue #10226", "ip: fd00::1", ipv6),
+    Rule("QC513", WARNING, "HCCL's connect timeout", "HCCL documentation", "HCCL_CONNECT_TIMEOUT: 5", connect_timeout),
+    Rule("QC514", INFO, "ip is a number", "HCCL documentation", "ansible_host: p1.local", named_address),
+    Rule("QC515", ERROR, "every host has its address", "issue 4", "ansible_host: 10.0.0.1 twice", same_address),
+    Rule("QC516", WARNING, "a NIC that leads out", "issue #1955", "nic: lo", wrong_nic),
+    Rule(
+        "QC517", WARNING, "quantized weights are told so", "seed, section 5.1", "quantization: null", quantized_weights
+    ),
+    Rule(
+        "QC518", WARNING, "plain weights are not quantized", "seed, section 5.1", "quantization: ascend", plain_weights
+    ),
+    Rule("QC519", WARNING, "experts are spread", "large_scale_ep.md", "shape: moe", experts),
+    Rule("QC520", WARNING, "dense models have no experts", "vLLM", "enable-expert-parallel: true", dense_experts),
+    Rule("QC521", WARNING, "shared memory", "issue #3513", "shm_size: 64m", shared_memory),
+    Rule(
+        "QC522",
+        ERROR,
+        "one container for a MoE group",
+        "DESIGN, decision 3",
+        "container_per: engine",
+        engine_containers,
+    ),
+    Rule("QC523", INFO, "source installation", "installation.md", "container_runtime: host", host_runtime),
+)

@@ -1,0 +1,286 @@
+"""Rules about prefill and decode fitting together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qcluster.serving import versions
+from qcluster.serving.connector import KV_ROLES
+from qcluster.serving.deployment import CONNECTED
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.proxy import LAYERWISE
+
+
+def _pairs(subject: Subject) -> Iterator[tuple[Seat, Seat]]:
+    """Each kind of prefill with each kind of decode, first hosts first."""
+    for prefill in subject.of("prefill"):
+        for decode in subject.of("decode"):
+            yield prefill, decode
+
+
+def _connectors(seat: Seat) -> list[Mapping[str, Any]]:
+    """The connector configurations of a process, those inside a MultiConnector too."""
+    config = seat.config("kv-transfer-config")
+    inner = (config.get("kv_connector_extra_config") or {}).get("connectors", [])
+    return [one for one in (config, *inner) if isinstance(one, dict) and one]
+
+
+def _point_to_point(seat: Seat) -> Mapping[str, Any]:
+    """The part that moves KV from prefill to decode."""
+    return next((one for one in _connectors(seat) if _sides(one)), seat.config("kv-transfer-config"))
+
+
+def _sides(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = config.get("kv_connector_extra_config")
+    sides = {role: extra[role] for role in CONNECTED if role in extra} if isinstance(extra, dict) else {}
+    return sides if all(isinstance(side, dict) for side in sides.values()) else {}
+
+
+def tp_order(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        one, other = prefill.instance.tp, decode.instance.tp
+        if one < other:
+            what = f"prefill has tp {one}, decode {other}"
+            yield Fault(what, "tp of prefill must be at least that of decode", prefill.placement, "tp")
+
+
+def tp_multiple(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        one, other = prefill.instance.tp, decode.instance.tp
+        if one > other and one % other:
+            yield Fault(f"tp {one} of prefill is no multiple of decode's {other}", "", prefill.placement, "tp")
+
+
+def own_side(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        stated = _sides(_point_to_point(seat)).get(seat.instance.role, {})
+        for key, actual in (("dp_size", seat.instance.dp_size), ("tp_size", seat.instance.tp)):
+            if key in stated and str(stated[key]) != str(actual):
+                what = f"kv-transfer-config says {key} {stated[key]} for {seat.instance.role}, the process has {actual}"
+                hint = "leave kv-transfer-config to the plan"
+                yield Fault(what, hint, seat.placement, "vllm_args")
+
+
+def other_side(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        for seat, other in ((prefill, decode), (decode, prefill)):
+            stated = _sides(_point_to_point(seat)).get(other.instance.role, {}).get("tp_size", other.instance.tp)
+            if str(stated) != str(other.instance.tp):
+                what = f"kv-transfer-config says tp_size {stated} for {other.instance.role}, it has {other.instance.tp}"
+                yield Fault(what, "both sides must name the same sizes", seat.placement, "vllm_args")
+
+
+def missing_sides(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        config = _point_to_point(seat)
+        if (
+            seat.instance.role in CONNECTED
+            and "Mooncake" in str(config.get("kv_connector"))
+            and len(_sides(config)) < 2
+        ):
+            what = "kv-transfer-config lacks kv_connector_extra_config.prefill or .decode"
+            yield Fault(what, "each needs dp_size and tp_size", seat.placement, "vllm_args")
+
+
+def _tokens(seat: Seat) -> Any:
+    return seat.config("speculative-config").get("num_speculative_tokens")
+
+
+def same_speculation(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        one, other = _tokens(prefill), _tokens(decode)
+        if subject.plan.model.hybrid and None not in (one, other) and one != other:
+            what = f"num_speculative_tokens is {one} on prefill and {other} on decode"
+            yield Fault(what, "a hybrid model needs the same on both", decode.placement, "vllm_args")
+
+
+def one_sided_speculation(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        if (_tokens(prefill) is None) != (_tokens(decode) is None):
+            yield Fault("only one side decodes speculatively", "both or none", decode.placement, "vllm_args")
+
+
+def prefill_speculation(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("prefill"):
+        if not subject.plan.model.hybrid and _tokens(seat) not in (None, 1, "1"):
+            what = f"prefill computes {_tokens(seat)} speculative tokens and uses one"
+            yield Fault(what, "num_speculative_tokens: 1 on prefill", seat.placement, "vllm_args")
+
+
+def prefix_cache(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        off = "no-enable-prefix-caching" in seat.flags
+        if subject.plan.model.hybrid and seat.instance.role in CONNECTED and not off:
+            what = "prefix caching of a hybrid model hangs prefill and breaks decode"
+            yield Fault(what, "no-enable-prefix-caching: true", seat.placement, "vllm_args")
+
+
+def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        names = [one.get("kv_connector") for one in _connectors(seat)]
+        if subject.plan.model.hybrid and LAYERWISE in names and versions.older(subject.plan.release, "v0.23.0rc1"):
+            what = f"{LAYERWISE} does not transfer a hybrid model's state in {subject.plan.release}"
+            yield Fault(what, "MooncakeConnectorV1, or v0.23.0", seat.placement, "connector")
+
+
+def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
+    proxy = subject.plan.proxy
+    for seat in subject.of("prefill") if proxy else ():
+        layerwise = any(one.get("kv_connector") == LAYERWISE for one in _connectors(seat))
+        if proxy and layerwise != (proxy.kind == "vllm-ascend-layerwise"):
+            what = f"proxy {proxy.kind} does not speak to {_point_to_point(seat).get('kv_connector')}"
+            yield Fault(what, "leave proxy_kind to the plan", seat.placement, "proxy_kind")
+
+
+def same_connector(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        one, other = _point_to_point(prefill).get("kv_connector"), _point_to_point(decode).get("kv_connector")
+        if one != other:
+            yield Fault(f"prefill uses {one}, decode {other}", "one connector for both", decode.placement, "connector")
+
+
+def kv_role(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        role = seat.config("kv-transfer-config").get("kv_role")
+        wanted = KV_ROLES.get(seat.instance.role)
+        if wanted and role not in (wanted, "kv_both"):
+            what = f"kv_role is {role} on {seat.instance.role}"
+            yield Fault(what, f"it is {wanted}", seat.placement, "vllm_args")
+
+
+def decode_pipeline(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("decode"):
+        if seat.instance.pp > 1:
+            yield Fault("decode cannot be pipeline parallel with Mooncake", "pp: 1", seat.placement, "pp")
+
+
+def pipeline_and_context(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if seat.instance.pp > 1 and seat.instance.pcp > 1:
+            yield Fault("pp and pcp exclude one another", "set one of them to 1", seat.placement, "pp")
+
+
+def recompute_on_prefill(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("prefill"):
+        wanted = seat.config("additional-config").get("recompute_scheduler_enable")
+        if wanted and not versions.older(subject.plan.release, "v0.23.0rc1"):
+            yield Fault("recompute_scheduler_enable is ignored on prefill", "remove it", seat.placement, "vllm_args")
+
+
+def recompute_elsewhere(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("standalone"):
+        if seat.config("additional-config").get("recompute_scheduler_enable"):
+            what = "recompute_scheduler_enable is refused outside decode hosts"
+            yield Fault(what, "remove it", seat.placement, "vllm_args")
+
+
+def load_failure_policy(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        policy = seat.config("kv-transfer-config").get("kv_load_failure_policy")
+        if subject.plan.model.hybrid and policy == "recompute":
+            yield Fault("hybrid models have no kv_load_failure_policy recompute", "", seat.placement, "vllm_args")
+
+
+def reduce_sample(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if subject.pd and seat.config("additional-config").get("enable_reduce_sample"):
+            yield Fault("enable_reduce_sample garbles PD output", "remove it", seat.placement, "vllm_args")
+
+
+def mixed_hardware(subject: Subject) -> Iterator[Fault]:
+    kinds = {seat.instance.hardware for seat in subject.firsts if not seat.instance.hardware.startswith("<")}
+    if subject.pd and len(kinds) > 1:
+        odd = next(seat for seat in subject.firsts if seat.instance.hardware != subject.firsts[0].instance.hardware)
+        what = f"prefill and decode mix {' and '.join(sorted(kinds))}"
+        yield Fault(what, "KV transfer needs one hardware type", odd.placement, "hardware")
+
+
+def a2_unverified(subject: Subject) -> Iterator[Fault]:
+    seats = [seat for seat in subject.firsts if seat.instance.hardware == "a2"]
+    if subject.pd and seats and subject.deployment.recipe.seed:
+        what = (
+            "27B PD on A2 is unverified: vllm-ascend's guide has an A2 tab, vllm-ascend-recipes calls it not supported"
+        )
+        yield Fault(what, "prove it with qcluster smoke before use", seats[0].placement, "hardware")
+
+
+def same_host(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        if prefill.instance.host == decode.instance.host and not _separated(prefill, decode):
+            what = f"prefill and decode share {prefill.instance.host} and HCCL's port {60000}"
+            yield Fault(what, "HCCL_IF_BASE_PORT in one role's vllm_env", decode.placement, "vllm_env")
+
+
+def _separated(one: Seat, other: Seat) -> bool:
+    name = "HCCL_IF_BASE_PORT"
+    return one.instance.env.get(name) != other.instance.env.get(name)
+
+
+def same_host_transport(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in _pairs(subject):
+        roce = prefill.instance.env.get("HCCL_INTRA_ROCE_ENABLE")
+        if prefill.instance.host == decode.instance.host and prefill.instance.hardware == "a2" and roce != "1":
+            what = "prefill and decode on one A2 host exchange KV over RoCE only"
+            yield Fault(what, "HCCL_INTRA_ROCE_ENABLE: 1 in vllm_env", prefill.placement, "vllm_env")
+
+
+def router(subject: Subject) -> Iterator[Fault]:
+    if subject.plan.proxy and subject.plan.proxy.kind == "vllm-router":
+        what = "vllm-router is tested with NIXL engines, not with vllm-ascend's Mooncake connector"
+        yield Fault(what, "prove it with qcluster smoke", subject.firsts[0].placement, "proxy_kind")
+
+
+def generous_transfer(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("prefill"):
+        limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
+        if limit.isdigit() and int(limit) < 60:
+            what = f"prefill frees KV that was not fetched within {limit} s"
+            hint = "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT of 480"
+            yield Fault(what, hint, seat.placement, "vllm_env")
+
+
+RULES = (
+    Rule("QC201", ERROR, "tp of prefill ≥ tp of decode", "mooncake_connector.py at v0.23.0", "tp: 1", tp_order),
+    Rule("QC202", ERROR, "tp of prefill is a multiple of decode's", "disaggregated_prefill.md", "tp: 6", tp_multiple),
+    Rule("QC203", ERROR, "own sizes in the KV config", "issue #8345", "kv-transfer-config: {…dp_size: 8}", own_side),
+    Rule("QC204", ERROR, "the other side's sizes in the KV config", "issue #8442", "…decode: {tp_size: 4}", other_side),
+    Rule(
+        "QC205", ERROR, "both sides in the KV config", "mooncake_connector.py", "kv-transfer-config: {…}", missing_sides
+    ),
+    Rule("QC206", ERROR, "equal MTP for hybrid models", "issue #16160", "num_speculative_tokens: 1", same_speculation),
+    Rule(
+        "QC207", ERROR, "MTP on both sides or none", "issue #16177", "speculative-config: null", one_sided_speculation
+    ),
+    Rule(
+        "QC208",
+        INFO,
+        "one MTP token on prefill",
+        "pd_disaggregation_mooncake_multi_node.md",
+        "…: 3",
+        prefill_speculation,
+    ),
+    Rule("QC209", ERROR, "no prefix caching for hybrid PD", "issue #7722", "enable-prefix-caching: true", prefix_cache),
+    Rule(
+        "QC210", ERROR, "the connector moves hybrid state", "issue #10246", f"connector: {LAYERWISE}", layerwise_hybrid
+    ),
+    Rule("QC211", ERROR, "proxy and connector match", "disaggregated_prefill_v1", "proxy_kind: …", proxy_for_connector),
+    Rule("QC212", ERROR, "one connector for both sides", "issue #10246", "connector: …", same_connector),
+    Rule("QC213", ERROR, "kv_role fits the role", "mooncake_connector.py", "kv_role: kv_consumer", kv_role),
+    Rule("QC214", ERROR, "decode is not pipeline parallel", "mooncake_connector.py", "pp: 2", decode_pipeline),
+    Rule("QC215", ERROR, "pp or pcp, not both", "mooncake_connector.py", "pp: 2, pcp: 2", pipeline_and_context),
+    Rule(
+        "QC216", WARNING, "no recompute scheduler on prefill", "PR #11490", "additional-config: …", recompute_on_prefill
+    ),
+    Rule(
+        "QC217", ERROR, "recompute scheduler on decode only", "platform.py", "additional-config: …", recompute_elsewhere
+    ),
+    Rule("QC218", ERROR, "KV load failures", "mooncake_connector.py", "kv_load_failure_policy: …", load_failure_policy),
+    Rule("QC219", WARNING, "no reduced sampling in PD", "issue #12827", "enable_reduce_sample: true", reduce_sample),
+    Rule("QC220", ERROR, "one hardware type in PD", "disaggregated_prefill.md", "hardware: a2", mixed_hardware),
+    Rule("QC221", WARNING, "27B PD on A2", "issue #11863; vllm-ascend-recipes", "hardware: a2", a2_unverified),
+    Rule("QC222", WARNING, "HCCL ports of one host's roles", "issue #4725", "p1 in prefill and decode", same_host),
+    Rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode", same_host_transport),
+    Rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router", router),
+    Rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10", generous_transfer),
+)

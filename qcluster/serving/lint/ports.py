@@ -1,0 +1,103 @@
+"""Rules about ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from qcluster.serving import catalogue
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Subject
+from qcluster.serving.plan import PortUse
+from qcluster.serving.ports import overlaps
+from qcluster.serving.settings import Placement
+
+EPHEMERAL = (32768, 60999)
+"""Linux's default `net.ipv4.ip_local_port_range`."""
+_VARIABLES = {"api": "port_base", "kv-handshake": "kv_port", "dp-rpc": "dp_rpc_port", "proxy": "proxy_port"}
+
+
+def _at(subject: Subject, use: PortUse) -> Placement:
+    seats = [seat for seat in subject.seats if use.owner == seat.instance.name or use.host == seat.instance.host]
+    named = next((seat for seat in seats if use.owner == seat.instance.name), (seats or list(subject.seats))[0])
+    return named.placement
+
+
+def collision(subject: Subject) -> Iterator[Fault]:
+    fixed = [use for use in subject.plan.ports if use.purpose != "adxl"]
+    seen: set[tuple[str, str]] = set()
+    for one, other in overlaps(fixed):
+        pair = (_owner(subject, one), _owner(subject, other))
+        if pair not in seen:
+            seen.add(pair)
+            what = f"{one.host}: {_show(one)} meets {_show(other)}"
+            yield Fault(what, "", _at(subject, other), _VARIABLES.get(other.purpose, "port_base"))
+
+
+def _owner(subject: Subject, use: PortUse) -> str:
+    """One finding a pair of roles, not one a pair of processes."""
+    return f"{use.host} {use.owner.rpartition('-')[0]} {use.purpose}"
+
+
+def _show(use: PortUse) -> str:
+    last = use.first + use.count - 1
+    return f"{use.owner}'s {use.purpose} port {use.first}" + (f"-{last}" if last > use.first else "")
+
+
+def beyond(subject: Subject) -> Iterator[Fault]:
+    for use in subject.plan.ports:
+        if use.first + use.count - 1 > 65535:
+            yield Fault(f"{_show(use)} lies beyond 65535", "", _at(subject, use), _VARIABLES.get(use.purpose, ""))
+
+
+def adxl_range(subject: Subject) -> Iterator[Fault]:
+    base, row = catalogue.releases()["adxl_base"], catalogue.release_entry(subject.plan.release)
+    hit: dict[str, PortUse] = {}
+    for use in subject.plan.ports:
+        host = next((host for host in subject.plan.hosts if host.name == use.host), None)
+        top = base + 1000 * (max(host.npus, default=0) + 1) if host else base
+        if use.purpose == "kv-handshake" and base <= use.first < top:
+            hit.setdefault(f"{use.host}", use)
+    for use in hit.values():
+        what = f"{_show(use)} lies where Mooncake {row.get('mooncake', '')} draws ports at random"
+        hint = f"from {base}, {row['adxl_step']} an NPU here, 1000 in older versions; use 36000 on A3, 28000 on A2"
+        yield Fault(what, hint, _at(subject, use), "kv_port")
+
+
+def ephemeral(subject: Subject) -> Iterator[Fault]:
+    low, high = EPHEMERAL
+    for host in subject.plan.hosts:
+        inside = [use for use in subject.plan.ports if use.host == host.name and low <= use.first <= high]
+        fixed = [use for use in inside if use.plane == "host"]
+        if fixed:
+            spans = ",".join(_merged(fixed))
+            hint = f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}"
+            what = f"{host.name}: ports {spans} lie in the range that Linux gives to outgoing connections"
+            yield Fault(what, hint, _at(subject, fixed[0]), "kv_port")
+
+
+def _merged(uses: list[PortUse]) -> list[str]:
+    spans: list[list[int]] = []
+    for use in sorted(uses, key=lambda use: use.first):
+        last = use.first + use.count - 1
+        if spans and use.first <= spans[-1][1] + 1:
+            spans[-1][1] = max(spans[-1][1], last)
+        else:
+            spans.append([use.first, last])
+    return [f"{first}-{last}" for first, last in spans]
+
+
+def privileged(subject: Subject) -> Iterator[Fault]:
+    proxy = subject.plan.proxy
+    if proxy and proxy.port < 1024:
+        what = f"proxy_port {proxy.port} needs root in the container"
+        yield Fault(what, "use 1024 or more", subject.firsts[0].placement, "proxy_port")
+
+
+RULES = (
+    Rule("QC301", ERROR, "no two processes share a port", "issue 4; issue #4725", "port_base: 7100 twice", collision),
+    Rule("QC302", ERROR, "ports end at 65535", "PR #12318", "kv_port: 65530", beyond),
+    Rule(
+        "QC303", WARNING, "kv_port above Mooncake's own range", "PR #6455; issue #14263", "kv_port: 30000", adxl_range
+    ),
+    Rule("QC304", INFO, "ports in the ephemeral range are reserved", "issue #16237", "kv_port: 36000", ephemeral),
+    Rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80", privileged),
+)

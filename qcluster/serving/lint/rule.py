@@ -1,0 +1,104 @@
+"""A lint rule is data and one function; a fault is where it strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from qcluster.serving.deployment import Deployment
+from qcluster.serving.options import options
+from qcluster.serving.plan import Instance, Plan
+from qcluster.serving.settings import Placement
+from qcluster.serving.topology import Slot
+
+ERROR, WARNING, INFO = "error", "warning", "info"
+
+
+class Drafted(Protocol):
+    """What the planner hands over."""
+
+    @property
+    def deployment(self) -> Deployment: ...
+    @property
+    def slots(self) -> tuple[Slot, ...]: ...
+    @property
+    def plan(self) -> Plan: ...
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One process as the rules see it: planned instance, its host's settings, its flags read back."""
+
+    instance: Instance
+    slot: Slot
+
+    @property
+    def placement(self) -> Placement:
+        return self.slot.placement
+
+    @cached_property
+    def flags(self) -> Mapping[str, Any]:
+        """Flag → value of the final command line."""
+        return options(self.instance.argv)
+
+    def config(self, flag: str) -> Mapping[str, Any]:
+        """A JSON flag's mapping; empty where it is missing."""
+        value = self.flags.get(flag)
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The plan under judgement."""
+
+    drafted: Drafted
+
+    @property
+    def plan(self) -> Plan:
+        return self.drafted.plan
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.drafted.deployment
+
+    @cached_property
+    def seats(self) -> tuple[Seat, ...]:
+        return tuple(map(Seat, self.plan.instances, self.drafted.slots))
+
+    @cached_property
+    def firsts(self) -> tuple[Seat, ...]:
+        """The first process of each host and role: what a rule that is about settings needs to see."""
+        return tuple({(seat.instance.host, seat.instance.role): seat for seat in reversed(self.seats)}.values())[::-1]
+
+    def of(self, role: str) -> tuple[Seat, ...]:
+        """The first processes of one role."""
+        return tuple(seat for seat in self.firsts if seat.instance.role == role)
+
+    @property
+    def pd(self) -> bool:
+        """Whether prefill and decode are separated."""
+        return bool(self.of("prefill") and self.of("decode"))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A rule strikes: at which host's variable, what, and what to do next."""
+
+    what: str
+    hint: str = ""
+    at: Placement | None = None
+    variable: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`example` is a line of an inventory that the rule refuses."""
+
+    id: str
+    severity: str
+    title: str
+    source: str
+    example: str
+    check: Callable[[Subject], Iterator[Fault]]
