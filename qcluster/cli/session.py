@@ -84,6 +84,8 @@ def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Se
     path, loaded = load_inventory(choice)
     plan = _plan(loaded) if planned else None
     wired = _boot_lab(loaded)
+    if plan and wired is not loaded:
+        plan = _plan(wired)  # simulated hosts have their addresses only now
     session = Session(path, wired, plan, None)  # type: ignore[arg-type]
     session.fleet = _fleet(wired, flags, session.on_command)
     try:

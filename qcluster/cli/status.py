@@ -1,0 +1,106 @@
+"""`qcluster status`: what runs of a deployment, asked of its hosts now."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from qcluster.cli.options import RunFlags, inventory_options
+from qcluster.cli.session import Choice, Session, opened
+from qcluster.errors import EXIT_OK, NotServing, UnreachableError, UnreadableOutput
+from qcluster.facts import http, instances
+from qcluster.facts.fact import ask
+from qcluster.report.status import Expected, Row, as_json, row, table
+from qcluster.serving.plan import Plan
+
+PROBE_SECONDS = 5.0
+
+
+@click.command()
+@inventory_options
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("-w", "--watch", type=click.FloatRange(min=0.5), default=None, metavar="SECONDS", help="Again and again.")
+def status(inventory_path: str | None, inventory_option: str | None, json_: bool, watch: float | None) -> int:
+    """Instance, host, NPUs, container, age, start-up milestone and health.
+
+    Exit 0 when everything serves, 4 when something does not, 3 when a host cannot be reached.
+    """
+    with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
+        while True:
+            rows = survey(session)
+            assert session.plan
+            click.echo(_shown(session.plan, rows, json_))
+            if watch is None:
+                return _exit(rows)
+            time.sleep(watch)
+
+
+def _shown(plan: Plan, rows: list[Row], json_: bool) -> str:
+    if json_:
+        return json.dumps({"deployment": plan.deployment, "instances": as_json(rows)}, indent=2, ensure_ascii=False)
+    serving = sum(one.serves for one in rows)
+    return "\n".join([*table(rows), "", f"{plan.deployment}: {serving} of {len(rows)} serve"])
+
+
+def _exit(rows: list[Row]) -> int:
+    if any(one.state == "unreachable" for one in rows):
+        return UnreachableError.exit_code
+    return EXIT_OK if all(one.serves for one in rows) else NotServing.exit_code
+
+
+def survey(session: Session) -> list[Row]:
+    """One question to each host, all hosts at once, and each instance's health through its host's connection."""
+    plan = session.plan
+    assert plan
+    expected = list(processes(plan))
+    names = list(dict.fromkeys(one.host for one in expected))
+    with ThreadPoolExecutor(max_workers=max(1, min(64, len(expected)))) as pool:
+        found = dict(zip(names, pool.map(lambda name: _running(session, plan, name), names), strict=True))
+        health = pool.map(lambda one: _started(found[one.host], one) and _healthy(session, plan, one), expected)
+        return [row(one, found[one.host], healthy) for one, healthy in zip(expected, health, strict=True)]
+
+
+def processes(plan: Plan) -> Iterator[Expected]:
+    """Everything the plan starts: prefill, decode or standalone instances, then the proxy."""
+    for one in plan.instances:
+        yield Expected(one.name, one.role, one.host, one.devices, one.port, one.container)
+    if plan.proxy:
+        yield Expected("proxy", "proxy", plan.proxy.host, (), plan.proxy.port, plan.proxy.container)
+
+
+def _running(session: Session, plan: Plan, name: str) -> instances.Running | None:
+    homes = {host.name: host.state_dir for host in plan.hosts}
+    asked = [
+        instances.Asked(one.name, one.log, f"{homes[name]}/{one.container}/run")
+        for one in plan.instances
+        if one.host == name
+    ]
+    if plan.proxy and plan.proxy.host == name:
+        asked.append(instances.Asked("proxy", plan.proxy.log, f"{homes[name]}/{plan.proxy.container}/run"))
+    try:
+        return ask(session.fleet[name].run, instances.running(plan.deployment, asked))
+    except (UnreachableError, UnreadableOutput) as error:
+        click.echo(str(error), err=True)
+        return None
+
+
+def _started(found: instances.Running | None, one: Expected) -> bool:
+    return found is not None and any(engine.name == one.name and engine.state == "running" for engine in found.engines)
+
+
+def _healthy(session: Session, plan: Plan, one: Expected) -> bool:
+    """Headless instances have no port; their container's state is all there is to know."""
+    if one.port is None:
+        return False
+    addresses = {item.name: item.address for item in plan.instances}
+    address = addresses.get(one.name) or (plan.proxy.address if plan.proxy else "")
+    path = "/healthcheck" if one.role == "proxy" else "/health"
+    try:
+        request = http.Request(address, one.port, path, timeout=PROBE_SECONDS)
+        return http.ask(session.fleet[one.host].open_tcp, request).ok
+    except UnreachableError:
+        return False

@@ -1,0 +1,77 @@
+"""`qcluster status`: from what a host said to a row."""
+
+from __future__ import annotations
+
+import pytest
+
+from qcluster.command import Command
+from qcluster.errors import UnreadableOutput
+from qcluster.facts.docker import Listed
+from qcluster.facts.instances import Engine, Running, parse
+from qcluster.report.status import Expected, aligned, compact, duration, row, table
+from qcluster.result import Outcome
+
+EXPECTED = Expected("p-0", "prefill", "p", (0, 1), 7100, "box")
+UP = Listed("box", "running", "d", "x", "Up 2 minutes")
+DOWN = Listed("box", "exited", "d", "x", "Exited (0)")
+LOADING = Engine("p-0", "running", 61, None, ("Loading safetensors checkpoint shards:  27% Completed | 3/11",))
+
+
+def said(text: str) -> Running:
+    return parse(Outcome(Command(("sh",)), 0, text.encode()))
+
+
+def test_an_answer_is_containers_and_engines_with_the_end_of_their_logs() -> None:
+    found = said(
+        "@containers\nbox\trunning\td\tx\tUp\n@engine p-0 running 61 -\n INFO: a\n @b\n@engine p-1 exited 9 1\n@end\n"
+    )
+    assert found.containers == (Listed("box", "running", "d", "x", "Up"),)
+    assert found.engines == (Engine("p-0", "running", 61, None, ("INFO: a", "@b")), Engine("p-1", "exited", 9, 1))
+
+
+@pytest.mark.parametrize("text", ["", "@containers\n", "@containers\n@engine p-0 running 61 -\n INFO"])
+def test_an_answer_that_was_cut_off_is_unreadable(text: str) -> None:
+    with pytest.raises(UnreadableOutput):
+        said(text)
+
+
+@pytest.mark.parametrize(
+    ("found", "healthy", "state", "milestone", "health"),
+    [
+        (None, False, "unreachable", "", "unknown"),
+        (Running(), False, "absent", "", "down"),
+        (Running((UP,), (LOADING,)), False, "running", "weights 3/11", "starting"),
+        (Running((UP,), (LOADING,)), True, "running", "complete", "ok"),
+        (Running((UP,), (Engine("p-0", "exited", 5, 1),)), False, "exited 1", "started", "down"),
+        (Running((DOWN,), (LOADING,)), False, "stopped", "weights 3/11", "down"),
+        (Running((), (LOADING,)), False, "running", "weights 3/11", "starting"),
+        (Running((UP,), (Engine("p-0", "never", 0, None),)), False, "running", "started", "starting"),
+    ],
+)
+def test_rows(found: Running | None, healthy: bool, state: str, milestone: str, health: str) -> None:
+    made = row(EXPECTED, found, healthy)
+    assert (made.state, made.milestone, made.health) == (state, milestone, health)
+
+
+def test_the_age_is_that_of_a_running_engine_only() -> None:
+    assert row(EXPECTED, Running((UP,), (LOADING,)), True).age == 61
+    assert row(EXPECTED, Running((DOWN,), (LOADING,)), False).age is None
+
+
+def test_the_table_has_a_line_a_process() -> None:
+    lines = table([row(EXPECTED, Running((UP,), (LOADING,)), True)])
+    assert lines[1].split() == ["p-0", "p", "0-1", "7100", "box", "running", "1m01s", "complete", "ok"]
+
+
+def test_columns_stay_aligned_with_wide_characters() -> None:
+    assert aligned([("节点", "x"), ("a", "y")]) == ["节点  x", "a     y"]
+
+
+@pytest.mark.parametrize(("numbers", "text"), [((), ""), ((0, 1, 2, 3, 8), "0-3,8"), ((10, 12), "10,12"), ((5,), "5")])
+def test_npus_are_shown_as_ranges(numbers: tuple[int, ...], text: str) -> None:
+    assert compact(numbers) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(45, "45s"), (200, "3m20s"), (18120, "5h02m"), (1051200, "12d4h")])
+def test_ages_have_two_units(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
