@@ -64,6 +64,11 @@ class Writing:
     finish: Callable[[Sequence[Outcome]], Mapping[str, Any]] | None = None
 
 
+def backup(path: str) -> Command:
+    """Keep a copy beside the file; the command says its name."""
+    return sh(BACK_UP, path)
+
+
 def sha1(data: bytes) -> str:
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
@@ -99,14 +104,14 @@ def _base(page: Page) -> attributes.Attributes:
 
 
 def _steps(page: Page, path: str, after: attributes.Attributes) -> tuple[Step, ...]:
-    backup = (sh(BACK_UP, path),) if page.args.get("backup") and page.there.exists else ()
+    kept = (backup(path),) if page.args.get("backup") and page.there.exists else ()
     if not page.args.get("validate"):
-        return (*backup, attributes.put(path, page.data, after, page.look))
+        return (*kept, attributes.put(path, page.data, after, page.look))
     new = f"{path}.qcluster-new{posixpath.splitext(path)[1]}"
     words = [word.replace("%s", new) for word in shlex.split(page.args["validate"])]
     if new not in " ".join(words):
         raise TaskFailed(f"validate must contain %s: {page.args['validate']}")
-    return (*backup, attributes.put(new, page.data, after, page.look), sh(VALIDATE, new, path, *words))
+    return (*kept, attributes.put(new, page.data, after, page.look), sh(VALIDATE, new, path, *words))
 
 
 @dataclass(frozen=True)

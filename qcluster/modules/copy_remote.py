@@ -12,7 +12,6 @@ from qcluster.facts.fact import Fact
 from qcluster.facts.files import SCRIPT, File, Look, look, read
 from qcluster.modules import attributes, content
 from qcluster.modules.base import Call, Decision
-from qcluster.modules.content import BACK_UP
 from qcluster.result import Outcome
 
 DIFFERS = """
@@ -95,7 +94,7 @@ def _file(call: Call, seen: Look, source: File) -> Decision:
         args["mode"] = source.permissions
     after = attributes.wanted(args, base, seen)
     copy = () if same else (sh(REPLACE, source.path, path),)
-    backup = (sh(BACK_UP, path),) if call.args["backup"] and file.exists and not same else ()
+    backup = (content.backup(path),) if call.args["backup"] and file.exists and not same else ()
     values = {"dest": path, "src": source.path, "checksum": checksum}
     described = {} if call.check else attributes.values(after, "file", source.size)
     steps = (*backup, *copy, *attributes.steps(attributes.Change(path, base, after)))
