@@ -1,10 +1,10 @@
 #!/bin/sh
 # Becomes one host: run inside its network namespace and a mount and UTS namespace of its own
-# (`ip netns exec NS unshare -m -u sh host.sh NAME ADDRESS FOLDER REGISTRY`). Prints `ready` once sshd and dockerd answer.
+# (`ip netns exec NS unshare -m -u sh host.sh NAME ADDRESS FOLDER REGISTRY SIM`). SIM holds the simulated NPU tools. Prints `ready` once sshd and dockerd answer.
 # Everything it changes is on tmpfs layers that vanish with the namespace; `pivot_root`, because under `chroot`
 # a `docker exec` would land in the machine's own root.
 set -eu
-name=$1 address=$2 folder=$3 registry=$4
+name=$1 address=$2 folder=$3 registry=$4 sim=$5
 
 mount --make-rprivate /
 mkdir -p "$folder/layers" "$folder/root"
@@ -46,6 +46,18 @@ while [ "$npu" -lt 16 ]; do
 done
 mkdir -p var/lib/docker .old
 mount -t tmpfs -o size=2g docker var/lib/docker
+
+# The NPUs are simulated: the driver's tools, its files, and what they say come from SIM, shared by all hosts.
+mkdir -p ".$sim" usr/local/bin usr/local/dcmi usr/local/Ascend/driver/tools usr/local/Ascend/driver/lib64
+mount --bind "$sim" ".$sim"
+for tool in npu-smi hccn_tool modelscope; do
+    printf '#!/bin/sh\nQCLUSTER_LAB_ROOT=%s/hosts/%s exec %s/bin/%s "$@"\n' "$sim" "$name" "$sim" "$tool" >"usr/local/bin/$tool"
+    chmod +x "usr/local/bin/$tool"
+done
+cp usr/local/bin/hccn_tool usr/local/Ascend/driver/tools/hccn_tool
+cp "$sim/hosts/$name/etc/hccn.conf" "$sim/hosts/$name/etc/ascend_install.info" etc/
+cp "$sim/hosts/$name/usr/local/Ascend/driver/version.info" usr/local/Ascend/driver/version.info
+
 mkdir -p etc/qcluster-test
 cp "$folder/../host_key" etc/qcluster-test/host_key
 cp "$folder/../id_ed25519.pub" etc/qcluster-test/authorized_keys

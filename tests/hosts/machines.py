@@ -15,6 +15,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qcluster.lab import furnish, toolbox
+from qcluster.lab.layout import Lab, LabHost
+
 HERE = Path(__file__).parent
 NETWORK = "10.213.77"
 """The subnet inside the bridge's namespace; it exists nowhere else."""
@@ -38,10 +41,11 @@ class Machine:
     namespace: str
     process: subprocess.Popen[str]
 
-    def run(self, *command: str, check: bool = True) -> str:
+    def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> str:
         """A command inside the host, past SSH."""
         entered = ("nsenter", "-t", str(self._init()), "-m", "-u", "-n", "--", *command)
-        done = subprocess.run(entered, capture_output=True, text=True, timeout=120)
+        told = subprocess.run(entered, capture_output=True, input=stdin, timeout=120)
+        done = subprocess.CompletedProcess(entered, told.returncode, told.stdout.decode(), told.stderr.decode())
         if check and done.returncode:
             raise RuntimeError(f"{self.name}: {command}: {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
@@ -70,6 +74,11 @@ class Cluster:
     def known_hosts(self) -> Path:
         return self.folder / "known_hosts"
 
+    @property
+    def sim(self) -> Path:
+        """What the simulated npu-smi and hccn_tool of all hosts answer from."""
+        return self.folder / "sim"
+
     def controller(self, command: Sequence[str]) -> list[str]:
         """`command` as it runs in the controller's namespace: it can reach the hosts, and nothing else."""
         return ["ip", "netns", "exec", f"{self.prefix}-ctl", *command]
@@ -81,13 +90,29 @@ def cluster(folder: Path, names: Sequence[str], prefix: str = "qct") -> Iterator
     made = Cluster(folder, prefix)
     with ExitStack() as stack:
         _keys(made)
+        _simulate(made, names)
         stack.enter_context(_bridge(prefix))
         stack.enter_context(_joined(prefix, "ctl", f"{NETWORK}.1"))
         stack.enter_context(_registry(made))
-        for number, name in enumerate(names, start=11):
-            made.machines[name] = stack.enter_context(_machine(made, name, f"{NETWORK}.{number}"))
+        for number, name in enumerate(names):
+            made.machines[name] = stack.enter_context(_machine(made, name, _address(number)))
         made.known_hosts.write_text(_known(made), encoding="utf-8")
         yield made
+
+
+def _address(number: int) -> str:
+    return f"{NETWORK}.{11 + number}"
+
+
+def _simulate(made: Cluster, names: Sequence[str]) -> None:
+    hosts = {
+        name: LabHost(name, _address(number), "a3", tuple(range(16)), "25.5.1", number)
+        for number, name in enumerate(names)
+    }
+    lab = Lab(made.sim, 22, hosts)
+    made.sim.mkdir()
+    furnish.furnish(lab)
+    toolbox.fill(lab)
 
 
 def _keys(made: Cluster) -> None:
@@ -154,7 +179,7 @@ def _machine(made: Cluster, name: str, address: str) -> Iterator[Machine]:
     folder = made.folder / name
     folder.mkdir()
     with _joined(made.prefix, name, address) as namespace:
-        script = [str(HERE / "host.sh"), name, address, str(folder), REGISTRY]
+        script = [str(HERE / "host.sh"), name, address, str(folder), REGISTRY, str(made.sim)]
         process = subprocess.Popen(
             ["ip", "netns", "exec", namespace, "unshare", "-m", "-u", "sh", *script],
             stdout=subprocess.PIPE,
