@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from qcluster.events import Event, HostFinished, HostStarted, PlayStarted, Progress, TaskStarted
+from qcluster.report.lines import title
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Board:
             self.running.clear()
             self.moving.clear()
         elif isinstance(event, TaskStarted):
-            self._titles[event.uid] = f"{event.role} : {event.task}" if event.role else event.task
+            self._titles[event.uid] = title(event)
         elif isinstance(event, HostStarted):
             title = self._titles.get(event.uid, event.task)
             self.running[event.uid, event.host] = Moving(event.host, title, event.at, event.at)

@@ -57,7 +57,7 @@ class Lines:
             yield f"PLAY {event.play}  ({_count(len(event.hosts), 'host')})"
 
     def _of_TaskStarted(self, event: TaskStarted) -> Iterator[str]:
-        self._titles[event.uid] = f"{event.role} : {event.task}" if event.role else event.task
+        self._titles[event.uid] = title(event)
         yield from ()
 
     def _of_HostFinished(self, event: HostFinished) -> Iterator[str]:
@@ -75,10 +75,10 @@ class Lines:
             yield f"  {'retrying':<11} {event.host:<12} {event.task} ({event.attempt} of {event.retries})"
 
     def _of_Progress(self, event: Progress) -> Iterator[str]:
-        if not self.style.quiet and event.kind != "bytes":
-            amount = f" {event.done:g}/{event.total:g} {event.unit}".rstrip() if event.total else ""
+        passing = event.kind in ("bytes", "count") and (event.done < event.total or not event.total)
+        if not self.style.quiet and not passing:
             subject = "" if event.subject == event.host else f"{event.subject}: "
-            yield f"  {'…':<11} {event.host:<12} {subject}{event.text}{amount}"
+            yield f"  {'…':<11} {event.host:<12} {subject}{event.text}"
 
     def _of_CommandRan(self, event: CommandRan) -> Iterator[str]:
         if self.style.verbosity >= 3:
@@ -112,6 +112,12 @@ class Lines:
             yield from _indent(unified(diff))
         if self.style.verbosity >= 2:
             yield from _indent([f"{key}: {value}" for key, value in result.values.items()])
+
+
+def title(event: TaskStarted) -> str:
+    """`role : task`, as Ansible names it."""
+    prefix = f"{event.role} : "
+    return event.task if not event.role or event.task.startswith(prefix) else prefix + event.task
 
 
 def recap(tallies: Mapping[str, HostTally], style: Style) -> Iterator[str]:
