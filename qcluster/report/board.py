@@ -41,8 +41,8 @@ class Board:
         elif isinstance(event, TaskStarted):
             self._titles[event.uid] = title(event)
         elif isinstance(event, HostStarted):
-            title = self._titles.get(event.uid, event.task)
-            self.running[event.uid, event.host] = Moving(event.host, title, event.at, event.at)
+            told = self._titles.get(event.uid, event.task)
+            self.running[event.uid, event.host] = Moving(event.host, told, event.at, event.at)
         elif isinstance(event, HostFinished):
             self.running.pop((event.uid, event.host), None)
             self.finished += 1
