@@ -10,7 +10,7 @@ from qcluster.cli.session import Session
 
 @contextmanager
 def unlocking(session: Session, what: str) -> Iterator[None]:
-    """Release on the way out what the run's playbook locked. A host that is gone keeps its lock, which is then stale."""
+    """Release on the way out what the run's playbook locked. A host that is gone keeps its lock: stale from then on."""
     from qcluster.modules.deployment_lock import owner, release
 
     mine = owner(what)

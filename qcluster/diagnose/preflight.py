@@ -1,4 +1,4 @@
-"""Is a host fit for its part of the plan? Pure: facts and plan in, findings out. Sources: issue 5, field notes F and G."""
+"""Is a host fit for its part of the plan? Pure: facts and plan in, findings out. Source: issue 5, preflight."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def suspicion(pairs: Sequence[Pair]) -> str:
         return ""
     worst = next(pair for pair in pairs if not pair.agree)
     return (
-        f"the text through the proxy is not what a decode engine says itself ({agreeing} of {len(pairs)} prompts agree): "
+        f"the text through the proxy is not what a decode engine says itself ({agreeing} of {len(pairs)} agree): "
         f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}. "
         "Is /etc/hccn.conf right on every host and in every container (vllm-ascend#7711)? Run `qcluster verify-network`"
     )

@@ -50,7 +50,7 @@ class News:
 
 @dataclass(frozen=True)
 class Failure:
-    """An engine (or all of a container: `name` is then the container's) that is dead. `at` in the controller's clock."""
+    """An engine that is dead, or a whole container (`name` is then its). `at` is in the controller's clock."""
 
     name: str
     host: str
@@ -171,7 +171,8 @@ def _others(board: Board, first: Failure) -> Iterator[str]:
         if target.name == first.name or first.name == target.container:
             continue
         if target.name in dead:
-            yield f"not the cause: {target.name} on {target.host} stopped because {first.name} failed ({dead[target.name].what})"
+            what = f"stopped because {first.name} failed ({dead[target.name].what})"
+            yield f"not the cause: {target.name} on {target.host} {what}"
         elif target.name in board.done:
             yield f"not the cause: {target.name} on {target.host} is up"
         else:

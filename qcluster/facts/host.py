@@ -24,7 +24,12 @@ room() { # the free KiB where a folder is or would be
   while [ ! -e "$p" ] && [ "$p" != / ] && [ -n "$p" ]; do p=$(dirname "$p"); done
   df -Pk "$p" 2>/dev/null | tail -n 1
 }
-own() { case $1 in "<fact:home>"*) printf '%s' "$HOME${1#"<fact:home>"}" ;; "~/"*) printf '%s' "$HOME${1#"~"}" ;; *) printf '%s' "$1" ;; esac; }
+own() { # a folder of the plan, with this host's home put in
+  case $1 in
+    "<fact:home>"*) printf '%s' "$HOME${1#"<fact:home>"}" ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
 state=$(own "$2") weights=$(own "$3")
 echo ==arch; uname -m
 echo ==uid; id -u
@@ -42,9 +47,11 @@ echo ==containers; docker ps -a --no-trunc --format "$1" 2>/dev/null
 echo ==memory; cat /proc/meminfo 2>/dev/null
 echo ==room; for folder in / "$state" "$weights"; do echo "$folder $(room "$folder" | tr -s ' ')"; done
 echo ==dockerroom; room "$(docker info --format '{{.DockerRootDir}}' 2>/dev/null || echo /)" | tr -s ' '
-echo ==tools; for tool in docker modelscope hf rsync python3 setsid bash; do command -v "$tool" >/dev/null && echo "$tool"; done
+echo ==tools
+for tool in docker modelscope hf rsync python3 setsid bash; do command -v "$tool" >/dev/null && echo "$tool"; done
 echo ==jemalloc; ls /usr/lib/*/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 2>/dev/null
-echo ==range; cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/net/ipv4/ip_local_port_range
+echo ==range
+cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/net/ipv4/ip_local_port_range
 echo ==reserved; cat "$root/proc/sys/net/ipv4/ip_local_reserved_ports" 2>/dev/null
 echo ==tcp; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
 echo ==end

@@ -54,7 +54,14 @@ while ! mkdir "$lock" 2>/dev/null; do
   else echo "taking over the lock of $(cat "$lock/owner" 2>/dev/null), which is gone"; rm -rf "$lock"; fi
 done
 hostname >"$lock/owner" 2>/dev/null || uname -n >"$lock/owner"
-( while [ -d "$lock" ] && kill -0 "$$" 2>/dev/null; do touch "$lock"; echo "bytes $(du -sb "$path" 2>/dev/null | cut -f1)"; sleep 2; done ) &
+beat() { # keeps the lock fresh, and says how far it is
+  while [ -d "$lock" ] && kill -0 "$$" 2>/dev/null; do
+    touch "$lock"
+    [ ! -d "$path" ] || echo "bytes $(du -sb "$path" | cut -f1)"
+    sleep 2
+  done
+}
+beat &
 beat=$!
 trap 'kill "$beat" 2>/dev/null; rm -rf "$lock"' EXIT
 trap 'exit 143' TERM INT HUP
@@ -88,7 +95,8 @@ case $how in
 esac
 cd "$path" || exit 66
 echo "hashing"
-sums=$(find . -type f ! -name '.*' ! -path './.*' -size +0c | sed 's,^\./,,' | sort | tr '\n' '\0' | xargs -0 -r -n 1 -P 4 sha256sum) || exit
+names() { find . -type f ! -name '.*' ! -path './.*' -size +0c | sed 's,^\./,,' | sort | tr '\n' '\0'; }
+sums=$(names | xargs -0 -r -n 1 -P 4 sha256sum) || exit
 mkdir -p "$(dirname "$manifest")"
 printf '%s\n' "$sums" | sort -k 2 | while read -r sum name; do
   name=${name#\*}

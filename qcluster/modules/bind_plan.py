@@ -1,4 +1,4 @@
-"""Put what the hosts said into the plan: from here on every host sees the bound plan. Source: CONTRACTS, plan and facts."""
+"""Put what the hosts said into the plan: from here on every host sees the bound plan. Source: CONTRACTS, facts."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ home=$1 format=$2
 echo ==containers; docker ps -a --no-trunc --format "$format" 2>/dev/null
 echo ==groups
 for file in "$home"/*/run/entry.pid; do
-  [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && grep -q . "${file%entry.pid}labels.json" 2>/dev/null && echo "$file"
+  [ -e "$file" ] && [ -s "${file%entry.pid}labels.json" ] && kill -0 "$(cat "$file")" 2>/dev/null && echo "$file"
 done
 echo ==end
 """
@@ -37,7 +37,10 @@ grace=$1; shift
 for file in "$@"; do kill -TERM "$(cat "$file")" 2>/dev/null; done
 left=$((grace * 5 + 50))
 for file in "$@"; do
-  while [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
+  while [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && [ "$left" -gt 0 ]; do
+    sleep 0.2
+    left=$((left - 1))
+  done
   [ "$left" -gt 0 ] || exit 1
   rm -f "$file" "${file%entry.pid}labels.json"
 done

@@ -126,14 +126,18 @@ class Layers:
             )
 
 
+NO_WAY = (
+    r"no such host|Temporary failure in name resolution|connection refused|i/o timeout|TLS handshake timeout"
+    r"|network is unreachable|Client.Timeout"
+)
 CAUSES = (
-    (r"manifest unknown|manifest for .* not found|not found: manifest", "the registry has no such tag", "correct `release` or `image`"),
+    (r"manifest unknown|manifest for .* not found", "the registry has no such tag", "correct `release` or `image`"),
     (r"no space left on device", "the disk is full", "free room where docker keeps images (docker system df)"),
-    (r"invalid tar header", "this host's docker cannot unpack it", "pull on another host, docker save, and `image_source: load`"),
+    (r"invalid tar header", "this host's docker cannot unpack it", "pull elsewhere, docker save, `image_source: load`"),
     (r"unauthorized|denied", "the registry wants a login", "docker login, or another registry in `registries`"),
-    (r"no such host|Temporary failure in name resolution|connection refused|i/o timeout|TLS handshake timeout"
-     r"|network is unreachable|Client.Timeout", "the registry cannot be reached", "add a reachable mirror to `registries`"),
-)  # fmt: skip
+    (NO_WAY, "the registry cannot be reached", "put a reachable mirror first in `registries`"),
+)
+"""What docker says, what it means, what to do."""
 
 
 def why(name: str, tried: Sequence[str], outcome: Outcome) -> str:

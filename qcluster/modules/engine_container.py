@@ -1,8 +1,8 @@
 """A container of the deployment (or, with `runtime: host`, a supervised process group) runs exactly what the plan says.
 
 The same digest, the same scripts and every engine alive is `ok`. What differs is written beside the old scripts, the
-old container is stopped and kept as NAME-previous, and the new one started; where that fails the old one is started again.
-One engine of a running container that died alone (dense) is asked for again, the others are left alone. Source: issue 5.
+old container is stopped and kept as NAME-previous, and the new one started; where that fails the old one comes back.
+One engine of a running container that died alone (dense) is asked for again, the others are left alone. Issue 5.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ done
 code=$?
 docker rm -f "$name" >/dev/null 2>&1
 if docker inspect "$name-previous" >/dev/null 2>&1; then
-  docker rename "$name-previous" "$name" && docker start "$name" >/dev/null && echo "the previous container was started again" >&2
+  docker rename "$name-previous" "$name" && docker start "$name" >/dev/null &&
+    echo "the previous container was started again" >&2
 fi
 exit "$code"
 """

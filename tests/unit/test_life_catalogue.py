@@ -1,0 +1,58 @@
+"""Every entry of the catalogue matches its own excerpt, and lines of a healthy start match none."""
+
+from __future__ import annotations
+
+import pytest
+
+from qcluster.diagnose import catalogue
+from qcluster.diagnose.catalogue import Entry, diagnose, entries, unexplained
+
+HEALTHY = """\
+INFO 11-24 08:00:01 [__init__.py:38] Platform plugin ascend is activated
+(APIServer pid=77) INFO 11-24 08:00:02 [utils.py:253] non-default args: {'model_tag': '/weights', 'port': 7100}
+(APIServer pid=77) INFO 11-24 08:00:04 [model.py:547] Resolved architecture: Qwen3_5ForConditionalGeneration
+(EngineCore pid=90) INFO 11-24 08:00:09 [core.py:77] Initializing a V1 LLM engine (v0.23.0) with config: model='/weights'
+(Worker_TP0 pid=95) INFO 11-24 08:00:12 [parallel_state.py:1208] world_size=2 rank=0 local_rank=0 backend=hccl
+(Worker_TP0 pid=95) Loading safetensors checkpoint shards: 100% Completed | 8/8 [01:02<00:00]
+(EngineCore pid=90) INFO 11-24 08:02:09 [kv_cache_utils.py:1087] GPU KV cache size: 412,672 tokens
+(APIServer pid=77) INFO 11-24 08:03:01 [launcher.py:37] Route: /health, Methods: GET
+(APIServer pid=77) INFO:     Application startup complete.
+INFO:     127.0.0.1:40312 - "POST /v1/completions HTTP/1.1" 200 OK
+""".splitlines()
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
+def test_an_entry_explains_its_own_excerpt(entry: Entry) -> None:
+    for where in entry.where:
+        found = [match.entry.id for match in diagnose([entry.example], where)]
+        assert found == [entry.id], "another entry takes the line first, or none does"
+
+
+@pytest.mark.parametrize("where", ["engine", "plog", "proxy", "docker", "launcher", "network"])
+def test_a_healthy_start_matches_nothing(where: str) -> None:
+    assert diagnose(HEALTHY, where) == []
+    assert unexplained(HEALTHY, where) == []
+
+
+def test_every_entry_is_complete_and_named_once() -> None:
+    names = [entry.id for entry in entries()]
+    assert len(names) == len(set(names))
+    for entry in entries():
+        assert entry.kind in catalogue.RANK, entry.id
+        assert entry.cause and entry.remedy and entry.source, entry.id
+        assert set(entry.where) <= {"engine", "plog", "proxy", "docker", "network", "launcher"}, entry.id
+
+
+def test_a_cause_goes_before_the_effects_that_follow_it() -> None:
+    log = [
+        "ERROR Engine core proc EngineCore died unexpectedly, shutting down client.",
+        "zmq.error.ZMQError: Address already in use (addr='tcp://10.0.0.1:36000')",
+        "RuntimeError: KV Cache sending/receiving thread failed to start.",
+    ]
+    found = [match.entry.id for match in diagnose(log)]
+    assert found == ["kv-port-in-use", "engine-died", "kv-thread-failed"]
+
+
+def test_an_error_that_nobody_knows_is_shown() -> None:
+    log = ["INFO fine", "RuntimeError: the flux capacitor is empty", "OSError: [Errno 98] Address already in use"]
+    assert unexplained(log) == ["RuntimeError: the flux capacitor is empty"]
