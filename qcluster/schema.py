@@ -19,7 +19,7 @@ from qcluster.errors import InputError, Problem
 Tag = Callable[[str, "Text"], Any]
 _MERGE = "tag:yaml.org,2002:merge"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SPELLED_BOOL = re.compile(r"(?i)^(?:y|n|yes|no|on|off)$")
+_SPELLED_BOOL = re.compile(r"(?i)^(?:yes|no|on|off)$")
 _SEXAGESIMAL = re.compile(r"^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$")
 _OCTAL = re.compile(r"^[-+]?0[0-7_]+$")
 
@@ -102,8 +102,18 @@ def written(container: object, key: object) -> str:
 def trap(container: object, key: object) -> str:
     """Why a plain scalar is not what its author meant, where YAML 1.1 is known to surprise; else ''."""
     text = written(container, key)
-    if _SPELLED_BOOL.match(text):
-        return f"YAML reads {text} as {'true' if text.lower() in ('y', 'yes', 'on') else 'false'}; quote it: '{text}'"
+    return bool_trap(text) or base_trap(text)
+
+
+def bool_trap(text: str) -> str:
+    """What YAML makes of `no`, `yes`, `on`, `off` as written; '' for anything else."""
+    if not _SPELLED_BOOL.match(text):
+        return ""
+    return f"YAML reads {text} as {'true' if text.lower() in ('yes', 'on') else 'false'}; quote it: '{text}'"
+
+
+def base_trap(text: str) -> str:
+    """What YAML makes of `22:22` and `010` as written; '' for anything else."""
     if _SEXAGESIMAL.match(text):
         return f"YAML reads {text} as a number in base 60; quote it: '{text}'"
     if _OCTAL.match(text):

@@ -12,7 +12,7 @@ from typing import Any
 
 from qcluster.inventory.draft import Draft
 from qcluster.inventory.model import Group, Host, Inventory, Origin
-from qcluster.schema import key_place
+from qcluster.schema import key_place, written
 
 Layer = tuple[str, Mapping[str, Any]]
 
@@ -49,7 +49,7 @@ def _host(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]) 
     for level, layer in _layers(draft, name, groups, extra):
         for key, value in layer.items():
             where = key_place(layer, key)
-            origins.setdefault(key, []).append(Origin(where.file, where.line, level, value))
+            origins.setdefault(key, []).append(Origin(where.file, where.line, level, value, written(layer, key)))
     variables = {key: found[-1].value for key, found in origins.items()}
     return Host(name, variables, tuple(reversed(groups)), {key: tuple(found) for key, found in origins.items()})
 

@@ -9,12 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written: file, line, and the level that won (`all`, a group, `host`, `extra`)."""
+    """Where a value was written: file, line, and the level that won (`all`, a group, `host`, `extra`).
+
+    `written` is a plain scalar before YAML made a number or a bool of it (`22:22`, `no`); else ''.
+    """
 
     file: str
     line: int
     level: str
     value: Any = None
+    written: str = ""
 
 
 @dataclass(frozen=True)

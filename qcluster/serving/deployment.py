@@ -100,9 +100,9 @@ def _not_shared(found: list[Placement]) -> Iterable[Problem]:
     for name, variable in VARIABLES.items():
         if not variable.shared:
             continue
-        first = getattr(found[0].settings, name)
+        first = getattr(found[0].settings, name, None)
         for placement in found[1:]:
-            if getattr(placement.settings, name) != first:
+            if getattr(placement.settings, name, None) != first:
                 yield placement.problem(
                     name, f"differs from {found[0].host.name}'s", "it holds for the whole deployment"
                 )

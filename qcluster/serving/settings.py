@@ -110,6 +110,7 @@ def read(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> S
             problems.append(problem_at(host, name, str(error)))
             values[name] = variable.default
     values["pcp"] = values["pcp"] or values.pop("cp") or 1
+    values["proxy_kind"] = values["proxy"] or values["proxy_kind"]
     values["ip"] = values["ip"] or str(variables.get("ansible_host") or host.name)
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 

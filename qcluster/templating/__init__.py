@@ -3,8 +3,9 @@
 `OMIT` is the value of `omit`; `unsafe(value)` marks what a host answered as data that is never rendered.
 """
 
+from qcluster.templating.compiled import Style
 from qcluster.templating.errors import Recursion, TemplateError, TemplateSyntax, UndefinedVariable
-from qcluster.templating.templar import Style, Templar
+from qcluster.templating.templar import Templar
 from qcluster.templating.values import OMIT, is_template, unsafe
 
 __all__ = [

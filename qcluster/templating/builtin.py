@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import jinja2
+
 from qcluster.templating.conditions import TESTS
 from qcluster.templating.environment import Environment, sees_missing
 from qcluster.templating.errors import Broken, Missing, TemplateError
@@ -16,7 +18,7 @@ from qcluster.templating.values import OMIT
 @sees_missing
 def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
     """`default_value` where `value` is missing (or, with `boolean`, false)."""
-    if isinstance(value, Missing) and not isinstance(value, Broken):
+    if isinstance(value, jinja2.Undefined) and not isinstance(value, Broken):
         return default_value
     return default_value if boolean and not value else value
 

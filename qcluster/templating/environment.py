@@ -152,7 +152,7 @@ class Environment(SandboxedEnvironment):
         found = [part for part in parts if part is not None]
         if len(found) == 1:
             return found[0]
-        return "".join([part if type(part) is str else str(finish(part)) for part in found]) if found else None
+        return "".join(map(_piece, found)) if found else None
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute, else an item; what the sandbox forbids is looked up as an item only."""
@@ -176,6 +176,12 @@ class Environment(SandboxedEnvironment):
             if gone is not None:
                 return gone
         return super().call(__context, __obj, *args, **kwargs)
+
+
+def _piece(part: Any) -> str:
+    if type(part) is str:
+        return part
+    return "" if type(part) is jinja2.Undefined else str(finish(part))
 
 
 def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:

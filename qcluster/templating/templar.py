@@ -56,7 +56,7 @@ class _Run:
     def render(self, raw: str) -> Any:
         try:
             result = value_template(raw).read(self)
-            return self.own(finish(result)) if not isinstance(result, Missing) else result
+            return result if isinstance(result, Missing) else self.own(trailing(raw, finish(result)))
         except Exception as error:
             explained = explain(error, raw)
             gone = isinstance(explained, UndefinedVariable)
@@ -85,7 +85,7 @@ class Templar:
         A value without templates is returned as it is, not copied. Raises TemplateError.
         """
         if isinstance(value, str):
-            return self._result(value_template, value) if is_template(value) else value
+            return self._value(value) if is_template(value) else value
         if isinstance(value, list | tuple):
             return value if is_plain(value) else [item for item in map(self.render, value) if item is not OMIT]
         if isinstance(value, dict):
@@ -126,6 +126,9 @@ class Templar:
         """True where rendering `text` could give something else."""
         return is_template(text)
 
+    def _value(self, source: str) -> Any:
+        return trailing(source, self._result(value_template, source))
+
     def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
         pairs = ((self.render(key), self.render(item)) for key, item in value.items())
         return {key: item for key, item in pairs if item is not OMIT}
@@ -140,6 +143,18 @@ class Templar:
         except Exception as error:
             raise explain(error, source) from error
         return sealed(result, run.revealed) if run.revealed else result
+
+
+def trailing(source: str, result: Any) -> Any:
+    """A text keeps as many newlines at its end as its template had (Jinja drops one)."""
+    if source[-1:] != "\n" or not isinstance(result, str):
+        return result
+    lost = _newlines(source) - _newlines(result)
+    return type(result)(result + "\n" * lost) if lost > 0 else result
+
+
+def _newlines(text: str) -> int:
+    return len(text) - len(text.rstrip("\n"))
 
 
 def _wrapped(text: str) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from types import GeneratorType
 from typing import Any
 
+import jinja2
+
 from qcluster.schema import Text, Unsafe
 from qcluster.secret import Secret
 from qcluster.templating.errors import Missing
@@ -222,13 +224,19 @@ def finish(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return _finish_text(value)
-    if isinstance(value, Missing):
-        return str(value)
+    if isinstance(value, jinja2.Undefined):
+        return _finish_missing(value)
     if isinstance(value, dict):
         return {finish(key): finish(item) for key, item in value.items() if item is not OMIT}
     if isinstance(value, list | tuple | set | frozenset | GeneratorType):
         return [finish(item) for item in value if item is not OMIT]
     return _finish_other(value)
+
+
+def _finish_missing(value: jinja2.Undefined) -> str:
+    if isinstance(value, Missing):
+        return str(value)
+    raise jinja2.UndefinedError("an `if` without `else` gave nothing")
 
 
 def _finish_text(value: str) -> str:
@@ -240,6 +248,8 @@ def _finish_text(value: str) -> str:
 def _finish_other(value: Any) -> Any:
     if isinstance(value, range):
         raise TypeError("a range is not a value; add `| list`")
+    if callable(value):
+        raise TypeError(f"a {type(value).__name__} is not a value; call it, or read an item with ['…']")
     if isinstance(value, Mapping):
         return {finish(key): finish(value[key]) for key in value}
     if isinstance(value, Iterator | KeysView | ValuesView | ItemsView):

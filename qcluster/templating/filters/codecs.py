@@ -16,7 +16,7 @@ import yaml
 _NAMESPACE = uuid.UUID("361e6d51-faec-444a-9079-341386da8e2e")  # the one Ansible documents for `to_uuid`
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes subclasses of plain types as what they are."""
 
 

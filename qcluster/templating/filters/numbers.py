@@ -38,6 +38,7 @@ def to_bool(value: Any) -> bool:
     return text in _TRUE if isinstance(text, str) else bool(text == 1)
 
 
+@sees_missing
 def ternary(value: Any, true_val: Any, false_val: Any, none_val: Any = None) -> Any:
     if value is None and none_val is not None:
         return none_val

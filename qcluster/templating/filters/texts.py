@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
+
+from qcluster.command import Command, render
 
 _COMMENTS = {
     "plain": {"decoration": "# "},
@@ -68,7 +69,7 @@ def regex_escape(value: Any, re_type: str = "python") -> str:
 
 def quote(value: Any) -> str:
     """Quoted for a POSIX shell."""
-    return shlex.quote("" if value is None else str(value))
+    return render(Command(("" if value is None else str(value),)))
 
 
 def comment(text: str, style: str = "plain", **options: Any) -> str:

@@ -1,0 +1,175 @@
+"""This project's inventory variables: types, defaults, meaning. Any other variable is free, as in Ansible.
+
+`validate(inventory)` says what is wrong with them, all at once; `plan`, `check` and `up` refuse it, `run` and `exec`
+do not ask. Source: issue 1, item 2; CONTRACTS, "Variables" and "Defaults".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qcluster.errors import Problem
+from qcluster.inventory.kinds import CONVERTERS, Setting, WrongValue
+from qcluster.inventory.model import Host, Inventory, Origin
+from qcluster.schema import base_trap, bool_trap
+from qcluster.templating import Templar, TemplateError
+
+ROLES = ("prefill", "decode", "standalone")
+GROUPS = (*ROLES, "proxy")
+PER_RANK = ("vllm_args", "vllm_env")
+"""Rendered later, for each rank, over the rank's own facts."""
+
+
+def _of(group: str, **settings: Setting) -> dict[str, Setting]:
+    return {name: Setting(**{**vars(setting), "group": group}) for name, setting in settings.items()}
+
+
+_PROXIES = ("auto", "vllm-ascend", "vllm-ascend-layerwise", "vllm-router")
+SETTINGS: Mapping[str, Setting] = {
+    **_of(
+        "What is served",
+        deployment=Setting("text", "", "name of the deployment; default: the inventory file's name", shared=True),
+        model=Setting("model", "Qwen3.5-27B-w8a8", "a recipe's model, or a mapping that defines one", shared=True),
+        preset=Setting("text", "", "scenario of the seed's section 9.1, standalone only"),
+        concurrency=Setting("int", None, "expected concurrent requests; only linted", shared=True),
+        api_key=Setting("secret", "", "key that clients must send; use !vault", shared=True),
+    ),
+    **_of(
+        "Release and image",
+        release=Setting("text", "", "vllm-ascend release, such as v0.23.0", shared=True),
+        registries=Setting("texts", (), "image registries, tried in order", shared=True),
+        image=Setting("text", "", "full image reference, instead of release and hardware"),
+        image_os=Setting("text", "auto", "OS of the image", ("auto", "ubuntu", "openeuler")),
+        image_source=Setting("text", "pull", "how the image gets to a host: pull, load, from HOST"),
+        image_file=Setting("text", "", "archive that `docker load` reads (image_source: load)"),
+        image_digest=Setting("text", "", "digest that the image must have (sha256:…)"),
+        image_platform=Setting("text", "", "platform to pull, such as linux/arm64"),
+        container_runtime=Setting("text", "docker", "where engines run", ("docker", "host")),
+        container_per=Setting("text", "host", "one container a host, or (dense) a replica", ("host", "engine")),
+        shm_size=Setting("text", "16g", "/dev/shm of a container"),
+        source_dir=Setting("text", "", "vllm-ascend's source folder (container_runtime: host)"),
+    ),
+    **_of(
+        "Hosts",
+        hardware=Setting("text", "auto", "server type", ("a2", "a3", "a5", "310p", "auto")),
+        npus=Setting("npus", None, "how many NPUs, or the list of physical ids"),
+        ip=Setting("text", "", "address that other hosts reach; default: ansible_host"),
+        nic=Setting("text", "", "network interface; default: the one that holds ip"),
+        state_root=Setting("text", "", "folder for qcluster's state; default: /var/lib/qcluster as root, else under ~"),
+        jemalloc=Setting("text", "auto", "preload jemalloc where it is installed", ("auto", "off")),
+    ),
+    **_of(
+        "Parallel sizes",
+        dp=Setting("int", None, "dense: replicas a host; MoE: size of one DP group"),
+        dp_local=Setting("int", None, "MoE: ranks of a group on this host"),
+        dp_mode=Setting("text", "", "one process with all ranks, or one a rank", ("internal", "external")),
+        tp=Setting("int", None, "tensor parallel size"),
+        pp=Setting("int", 1, "pipeline parallel size"),
+        pcp=Setting("int", None, "prefill context parallel size (alias: cp)"),
+        cp=Setting("int", None, "alias of pcp"),
+        dcp=Setting("int", 1, "decode context parallel size"),
+    ),
+    **_of(
+        "Ports",
+        port_base=Setting("int", None, "first API port: 7100, standalone 8000", smallest=1024),
+        dp_rpc_port=Setting("int", 12321, "port of a MoE group's master", smallest=1024),
+        kv_port=Setting("int", None, "first KV handshake port: 36000 on A3, 28000 on A2, decode +200", smallest=1024),
+        proxy_port=Setting("int", 1999, "port that clients use", shared=True),
+    ),
+    **_of(
+        "KV transfer and proxy",
+        connector=Setting("text", "", "KV connector; default: the recipe's"),
+        kv_extra=Setting("mapping", {}, "merged into kv_connector_extra_config"),
+        kv_pool=Setting("mapping", {}, "a second connector (MultiConnector), such as AscendStoreConnector"),
+        proxy_kind=Setting("text", "auto", "proxy program (alias: proxy)", _PROXIES, shared=True),
+        proxy=Setting("text", "", "alias of proxy_kind", _PROXIES, shared=True),
+    ),
+    **_of(
+        "Weights",
+        weights_dir=Setting("text", "~/.cache/qcluster", "folder for downloaded weights"),
+        weights_shared=Setting("bool", False, "weights_dir is the same folder on every host"),
+        weights_source=Setting("text", "", "modelscope, huggingface, path, or rsync FROM; default: modelscope"),
+        weights_manifest=Setting("text", "", "file of sizes and sha256 that the weights must match"),
+    ),
+    **_of(
+        "Engines",
+        vllm_args=Setting("mapping", {}, "flag → value, over the recipe's; null removes"),
+        vllm_env=Setting("mapping", {}, "environment, over the recipe's; null removes"),
+    ),
+}
+
+
+def convert(name: str, value: Any) -> Any:
+    """`value` (rendered) as the type of variable `name`; its default for None. Raises WrongValue."""
+    setting = SETTINGS[name]
+    if value is None:
+        return setting.default
+    converted = CONVERTERS[setting.kind](value, setting)
+    if setting.choices and converted not in setting.choices:
+        near = difflib.get_close_matches(str(converted), setting.choices, n=1, cutoff=0.6)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise WrongValue(f"is {converted!r}; it takes {', '.join(setting.choices)}{meant}")
+    return converted
+
+
+def near_miss(name: str) -> str:
+    """The variable that `name` probably misspells, else ''."""
+    if name in SETTINGS or name.startswith("ansible_"):
+        return ""
+    return next(iter(difflib.get_close_matches(name, list(SETTINGS), n=1, cutoff=0.8)), "")
+
+
+def validate(inventory: Inventory) -> list[Problem]:
+    """Everything that is wrong with this project's variables, sorted by place; each place once."""
+    problems = {problem for host in inventory.hosts.values() for problem in _of_host(host)}
+    problems.update(_of_groups(inventory))
+    return sorted(problems)
+
+
+def _of_host(host: Host) -> Iterator[Problem]:
+    templar = Templar(host.variables)
+    for name in host.variables:
+        if near := near_miss(name):
+            yield problem_at(host, name, "is not a variable of qcluster", f"did you mean '{near}'?")
+        elif name in SETTINGS and (problem := _wrong(host, name, templar)) is not None:
+            yield problem
+
+
+def _wrong(host: Host, name: str, templar: Templar) -> Problem | None:
+    value = host.variables[name]
+    if hint := value_trap(name, origin_of(host, name)):
+        return problem_at(host, name, "is not what it looks like", hint)
+    try:
+        convert(name, value if name in PER_RANK else templar.render(value))
+    except WrongValue as error:
+        return problem_at(host, name, str(error), bool_trap(origin_of(host, name).written))
+    except TemplateError as error:
+        return problem_at(host, name, error.what)
+    return None
+
+
+def value_trap(name: str, origin: Origin) -> str:
+    """Why a number is not the one that was written (base 60, octal); '' for anything else."""
+    return base_trap(origin.written) if SETTINGS[name].kind in ("text", "int", "npus", "model") else ""
+
+
+def _of_groups(inventory: Inventory) -> Iterator[Problem]:
+    for name in inventory.groups:
+        near = difflib.get_close_matches(name, GROUPS, n=1, cutoff=0.8)
+        if name not in GROUPS and near and near[0] not in inventory.groups:
+            yield Problem(inventory.path, 0, name, "is not a role", f"did you mean '{near[0]}'?")
+
+
+def origin_of(host: Host, name: str) -> Origin:
+    """Where the winning value of a variable was written."""
+    origins = host.origins.get(name, ())
+    return origins[-1] if origins else Origin("", 0, "")
+
+
+def problem_at(host: Host, name: str, what: str, hint: str = "") -> Problem:
+    """A problem with a host's variable, with file and line where the inventory knows them."""
+    origin = origin_of(host, name)
+    owner = host.name if origin.level in ("host", "") else origin.level
+    return Problem(origin.file, origin.line, f"{owner}: {name}", what, hint)
