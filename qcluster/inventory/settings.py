@@ -144,10 +144,15 @@ def _wrong(host: Host, name: str, templar: Templar) -> Problem | None:
     try:
         convert(name, value if name in PER_RANK else templar.render(value))
     except WrongValue as error:
-        return problem_at(host, name, str(error), bool_trap(origin_of(host, name).written))
+        return wrong_value(host, name, error)
     except TemplateError as error:
         return problem_at(host, name, error.what)
     return None
+
+
+def wrong_value(host: Host, name: str, error: WrongValue) -> Problem:
+    """The problem that a wrong value is, with what YAML made of it where that surprises."""
+    return problem_at(host, name, str(error), bool_trap(origin_of(host, name).written))
 
 
 def value_trap(name: str, origin: Origin) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.model import Inventory
+from qcluster.inventory.settings import validate
 from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
 from qcluster.serving.catalogue import Preset, Recipe, Variant
-from qcluster.serving.settings import Placement, misspelt, placements
+from qcluster.serving.settings import Placement, placements
 from qcluster.serving.situation import Situation
 from qcluster.serving.variables import VARIABLES
 
@@ -68,7 +69,7 @@ class Deployment:
 
 def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment | None:
     """The deployment of an inventory; None when it has no serving host."""
-    problems.extend(misspelt(inventory))
+    problems.extend(validate(inventory))
     found = placements(inventory, problems)
     if not found:
         problems.append(

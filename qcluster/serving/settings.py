@@ -8,8 +8,11 @@ from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.model import Group, Host, Inventory, Origin
-from qcluster.serving.variables import GROUPS, ROLES, VARIABLES, WrongValue, convert, near_miss
+from qcluster.inventory.settings import PER_RANK, origin_of, problem_at, wrong_value
+from qcluster.serving.variables import GROUPS, ROLES, VARIABLES, WrongValue, convert
 from qcluster.templating import Templar, TemplateError
+
+__all__ = ["Placement", "Settings", "origin_of", "placements", "problem_at", "read"]
 
 
 @dataclass(frozen=True)
@@ -75,18 +78,6 @@ class Placement:
         return problem_at(self.host, name, what, hint)
 
 
-def problem_at(host: Host, name: str, what: str, hint: str = "") -> Problem:
-    """A problem with a host's variable, with file and line where the inventory knows them."""
-    origin = origin_of(host, name)
-    return Problem(origin.file, origin.line, f"{host.name}: {name}", what, hint)
-
-
-def origin_of(host: Host, name: str) -> Origin:
-    """Where the winning value of a variable was written."""
-    origins = host.origins.get(name, ())
-    return origins[-1] if origins else Origin("", 0, "")
-
-
 def placements(inventory: Inventory, problems: list[Problem]) -> list[Placement]:
     """Every host of every serving role, in inventory order; mistakes are added to `problems`."""
     found = []
@@ -107,29 +98,12 @@ def read(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> S
         try:
             values[name] = convert(name, variables.get(name))
         except WrongValue as error:
-            problems.append(problem_at(host, name, str(error)))
+            problems.append(wrong_value(host, name, error))
             values[name] = variable.default
     values["pcp"] = values["pcp"] or values.pop("cp") or 1
     values["proxy_kind"] = values["proxy"] or values["proxy_kind"]
     values["ip"] = values["ip"] or str(variables.get("ansible_host") or host.name)
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
-
-
-def misspelt(inventory: Inventory) -> Iterator[Problem]:
-    """Variables and groups whose names are nearly this project's."""
-    for host in inventory.hosts.values():
-        for name in host.variables:
-            if near := near_miss(name):
-                yield problem_at(host, name, "is not a variable of qcluster", f"did you mean '{near}'?")
-    for group in inventory.groups:
-        if (near := _near_group(group)) and near not in inventory.groups:
-            yield Problem(inventory.path, 0, group, "is not a role", f"did you mean '{near}'?")
-
-
-def _near_group(name: str) -> str:
-    import difflib
-
-    return "" if name in GROUPS else next(iter(difflib.get_close_matches(name, GROUPS, n=1, cutoff=0.8)), "")
 
 
 def _cells(inventory: Inventory, role: str) -> Iterator[tuple[str, str]]:
@@ -164,17 +138,13 @@ def _winner(host: Host, name: str, foreign: set[str]) -> Origin | None:
     return next((origin for origin in reversed(origins) if origin.level not in foreign), None)
 
 
-_PER_RANK = ("vllm_args", "vllm_env")
-"""Rendered later, for each rank, over the rank's own facts."""
-
-
 def _render(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     templar = Templar(variables)
-    rendered: dict[str, Any] = {name: variables[name] for name in _PER_RANK if name in variables}
+    rendered: dict[str, Any] = {name: variables[name] for name in PER_RANK if name in variables}
     for name in (*VARIABLES, "ansible_host", "ansible_user", "ansible_become"):
         if name in variables and name not in rendered:
             try:
                 rendered[name] = templar.render(variables[name])
             except TemplateError as error:
-                problems.append(problem_at(host, name, str(error)))
+                problems.append(problem_at(host, name, error.what))
     return rendered
