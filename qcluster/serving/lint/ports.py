@@ -70,7 +70,7 @@ def ephemeral(subject: Subject) -> Iterator[Fault]:
         if fixed:
             spans = ",".join(_merged(fixed))
             hint = f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}"
-            what = f"{host.name}: ports {spans} lie in the range that Linux gives to outgoing connections"
+            what = f"ports {spans} lie in the range that Linux gives to outgoing connections"
             yield Fault(what, hint, _at(subject, fixed[0]), "kv_port")
 
 

@@ -1,0 +1,75 @@
+"""`qcluster init`: write a commented inventory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from qcluster.serving.template import Wanted
+
+ROLES = ("prefill", "decode", "standalone", "proxy")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("inventories/cluster.yaml"))
+@click.option("--prefill", multiple=True, metavar="[NAME=]ADDRESS", help="A prefill host; repeat for more.")
+@click.option("--decode", multiple=True, metavar="[NAME=]ADDRESS", help="A decode host.")
+@click.option("--standalone", multiple=True, metavar="[NAME=]ADDRESS", help="A host that does both.")
+@click.option("--proxy", multiple=True, metavar="[NAME=]ADDRESS", help="The proxy's host [the first prefill host].")
+@click.option("--model", default=None, help="A model that has a recipe.")
+@click.option("--hardware", default=None, help="a2, a3 or auto.")
+@click.option("--user", default=None, help="The SSH user.")
+@click.option("--tp", type=click.IntRange(min=1), default=None, help="Tensor parallel size.")
+@click.option("--dp", type=click.IntRange(min=1), default=None, help="Replicas a host.")
+@click.option("--preset", default="", help="high-throughput, low-latency or long-context (standalone).")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def init(file: Path, force: bool, **told: object) -> int:
+    """Write an inventory with comments; ask for what no option says."""
+    from qcluster.errors import InputError
+    from qcluster.inventory import load
+    from qcluster.serving import make_plan
+    from qcluster.serving.template import inventory_text
+
+    if file.exists() and not force:
+        raise InputError(f"{file} exists already; --force overwrites it")
+    text = inventory_text(_wanted(told))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    made = make_plan(load(file))
+    click.echo(f"wrote {file}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
+    click.echo(f"next: qcluster plan {file}; qcluster up {file}", err=True)
+    return 0
+
+
+def _wanted(told: dict[str, object]) -> Wanted:
+    from qcluster.serving.template import Wanted
+
+    hosts = {role: [str(one) for one in told[role]] for role in ROLES}  # type: ignore[attr-defined]
+    if not any(hosts.values()):
+        hosts = _ask_hosts()
+    model = told["model"] or click.prompt("Model", default="Qwen3.5-27B-w8a8")
+    hardware = told["hardware"] or click.prompt("Hardware", default="a3", type=click.Choice(["a2", "a3", "auto"]))
+    user = told["user"] or click.prompt("SSH user", default="root")
+    named = {role: _named(role, addresses) for role, addresses in hosts.items()}
+    tp, dp = (value if isinstance(value, int) else None for value in (told["tp"], told["dp"]))
+    if hardware == "auto" and dp is None:
+        dp = click.prompt("Replicas a host (dp)", default=8, type=int)
+    return Wanted(str(model), str(hardware), str(user), named, tp, dp, str(told["preset"]))
+
+
+def _ask_hosts() -> dict[str, list[str]]:
+    prefill = click.prompt("Addresses of prefill hosts (empty: no PD separation)", default="").split()
+    if prefill:
+        decode = click.prompt("Addresses of decode hosts").split()
+        return {"prefill": prefill, "decode": decode}
+    return {"standalone": click.prompt("Addresses of the hosts").split()}
+
+
+def _named(role: str, addresses: list[str]) -> list[tuple[str, str]]:
+    """`NAME=ADDRESS`, or a name made from the role: p1, p2, d1, …"""
+    letter = {"standalone": "s", "proxy": "proxy"}.get(role, role[0])
+    pairs = [address.rpartition("=") for address in addresses]
+    return [(name or f"{letter}{number}", address) for number, (name, _, address) in enumerate(pairs, 1)]

@@ -1,0 +1,94 @@
+"""A plan as text: tables of processes, ports, notes and origins. Pure; the command line prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from qcluster.serving.options import options
+from qcluster.serving.plan import Instance, Plan, PortUse
+
+Row = Sequence[object]
+
+
+def columns(head: Row, rows: Iterable[Row]) -> list[str]:
+    """Left-aligned columns, as narrow as their content."""
+    table = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def ids(npus: Sequence[int]) -> str:
+    """`0-7,12` for a list of ids."""
+    spans: list[list[int]] = []
+    for npu in npus:
+        if spans and npu == spans[-1][1] + 1:
+            spans[-1][1] = npu
+        else:
+            spans.append([npu, npu])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def summary(plan: Plan) -> Iterator[str]:
+    """The plan in a screenful."""
+    yield f"deployment {plan.deployment}   digest {plan.digest}   release {plan.release}"
+    shape = "MoE" if plan.model.moe else "dense"
+    yield f"model      {plan.model.name} ({shape}) as {plan.model.served_name}"
+    yield f"weights    {plan.model.weights} → {plan.model.path}"
+    yield from (f"image      {image}" for image in dict.fromkeys(one.image for one in plan.instances if one.image))
+    if plan.proxy:
+        yield f"proxy      http://{plan.proxy.address}:{plan.proxy.port} on {plan.proxy.host} ({plan.proxy.kind})"
+    yield ""
+    yield from columns(("INSTANCE", "ADDRESS", "NPUS", "PORT", "KV PORT", "DP", "TP"), map(_instance, plan.instances))
+    if plan.facts:
+        yield ""
+        yield f"Still to be asked of the hosts: {', '.join(plan.facts)} (qcluster plan --resolve)."
+
+
+def _instance(one: Instance) -> Row:
+    return (one.name, one.address, ids(one.devices), one.port or "-", one.kv_port or "-", _dp(one), one.tp)
+
+
+def _dp(one: Instance) -> str:
+    if one.dp_rank is not None:
+        return f"{one.dp_rank}/{one.dp_size}"
+    return f"{one.dp_size} inside" if one.dp_size > 1 else "1"
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """Each departure from the seed with its reason and source."""
+    for note in plan.notes:
+        yield f"{note.what}"
+        yield f"    {note.why} [{note.source}]"
+
+
+def ports(plan: Plan) -> list[str]:
+    """All ports, host by host; equal purposes of one host in one line each."""
+    return columns(("HOST", "PORTS", "PLANE", "PURPOSE", "OWNER"), map(_port, plan.ports))
+
+
+def _port(use: PortUse) -> Row:
+    last = use.first + use.count - 1
+    span = str(use.first) if last == use.first else f"{use.first}-{last}"
+    return (use.host, span, use.plane, use.purpose, use.owner)
+
+
+def explanation(plan: Plan) -> Iterator[str]:
+    """Where each flag and variable of the first process of each host and role comes from."""
+    shown: set[tuple[str, str]] = set()
+    for one in plan.instances:
+        if (one.host, one.role) not in shown:
+            shown.add((one.host, one.role))
+            yield f"{one.name}"
+            yield from (f"  {line}" for line in columns(("WHAT", "VALUE", "FROM"), _origins(plan, one)))
+            yield ""
+
+
+def _origins(plan: Plan, one: Instance) -> Iterator[Row]:
+    flags = {f"--{name}": value for name, value in options(one.argv).items()}
+    for name, origin in plan.explain.get(one.name, {}).items():
+        value = flags.get(name, one.env.get(name, "-"))
+        yield (name, "" if value is True else _short(str(value)), origin)
+
+
+def _short(text: str, width: int = 60) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
