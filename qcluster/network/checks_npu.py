@@ -52,11 +52,11 @@ def _unread(evidence: Evidence) -> Iterator[tuple[str, Npu | None, str, Trouble]
             named = (("npu-smi info", reading.table), ("cat version.info", reading.driver))
             for query, value in (*named, ("cat /etc/hccn.conf", reading.conf)):
                 missing = query.startswith("npu-smi") and not _has(evidence, host, "npu-smi")
-                if isinstance(value, Trouble) and value.cause in _CAUSES and not missing:
+                if isinstance(value, Trouble) and value.cause in CAUSES and not missing:
                     yield host, None, query, value
     for query in hccn.QUERIES:
         for npu, value in evidence.each(query):
-            if isinstance(value, Trouble) and value.cause in _CAUSES and _has(evidence, npu.host, "hccn_tool"):
+            if isinstance(value, Trouble) and value.cause in CAUSES and _has(evidence, npu.host, "hccn_tool"):
                 yield npu.host, npu, f"hccn_tool -i {npu.npu} -{query} -g", value
     yield from _unread_cards(evidence)
 
@@ -64,14 +64,14 @@ def _unread(evidence: Evidence) -> Iterator[tuple[str, Npu | None, str, Trouble]
 def _unread_cards(evidence: Evidence) -> Iterator[tuple[str, Npu | None, str, Trouble]]:
     for host, readings in evidence.npus.items():
         for npu, value in readings.pods.items():
-            if isinstance(value, Trouble) and value.cause in _CAUSES:
+            if isinstance(value, Trouble) and value.cause in CAUSES:
                 yield host, Npu(host, npu), "npu-smi info -t spod-info", value
         for board in readings.boards.values():
-            if isinstance(board, Trouble) and board.cause in _CAUSES:
+            if isinstance(board, Trouble) and board.cause in CAUSES:
                 yield host, None, "npu-smi info -t board", board
 
 
-_CAUSES = ("tool-busy", "permission", "timeout", "tool-missing", "truncated", "unparsed")
+CAUSES = ("tool-busy", "permission", "timeout", "tool-missing", "truncated", "unparsed")
 
 
 def links(evidence: Evidence) -> Iterator[Finding]:

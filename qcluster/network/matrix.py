@@ -76,9 +76,9 @@ Matrix = Mapping[Ends, Cell]
 
 
 def matrix(results: Iterable[Result]) -> Matrix:
-    """One cell for each pair that was probed."""
+    """One cell for each pair that was probed. Side probes are no part of it."""
     cells: dict[Ends, Cell] = {}
-    for result in results:
+    for result in (result for result in results if not result.probe.roce):
         ends = Ends(result.probe.source, result.probe.target)
         cells[ends] = _add(cells.get(ends, Cell()), result)
     return cells
