@@ -31,6 +31,7 @@ COMMANDS = {
     "exec": Entry("exec", "exec_", "Run one command on many hosts."),
     "docs": Entry("docs", "docs", "Print the arguments of a role or module."),
     "runs": Entry("runs", "runs", "List earlier runs and show their journal."),
+    "export": Entry("export", "export", "The plan for Prometheus, Grafana, systemd, Kubernetes."),
     "report": Entry("report", "report", "Write the HTML page of a run."),
     "lab": Entry("lab", "lab", "Simulated Ascend hosts behind a real SSH protocol."),
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from qcluster.serving.plan import Instance, Plan
+from qcluster.serving.plan import Instance, Plan, ProxyPlan
 
 API = "leaderworkerset.x-k8s.io/v1"
 NPU_RESOURCE = "huawei.com/Ascend910"
@@ -26,7 +26,7 @@ def manifests(plan: Plan) -> list[dict[str, Any]]:
     for role, members in _roles(plan):
         documents += [_workers(plan, role, members), _service(plan, role, members[0].port)]
     if plan.proxy:
-        documents.append(_service(plan, "proxy", plan.proxy.port))
+        documents += [_proxy(plan, plan.proxy), _service(plan, "proxy", plan.proxy.port)]
     return documents
 
 
@@ -108,6 +108,64 @@ def _variable(name: str, value: str) -> dict[str, Any]:
     return {"name": name, "value": value}
 
 
+def _proxy(plan: Plan, proxy: ProxyPlan) -> dict[str, Any]:
+    """The proxy's lists name pods by the stable names that a LeaderWorkerSet gives them."""
+    labels = _labels(plan, "proxy")
+    container = {
+        "name": "proxy",
+        "image": proxy.image,
+        "command": _by_pod_name(plan, proxy.argv),
+        "readinessProbe": {"httpGet": {"path": "/healthcheck", "port": proxy.port}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{plan.deployment}-proxy", "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def pod_names(plan: Plan) -> dict[str, str]:
+    """Instance → the DNS name of its pod: group index, then (in a group of several pods) the worker's."""
+    names: dict[str, str] = {}
+    for role, members in _roles(plan):
+        keys = list(dict.fromkeys(_pod_key(one) for one in members))
+        groups = list(dict.fromkeys(group for group, _ in keys))
+        for one in members:
+            group, host = _pod_key(one)
+            workers = [worker for owner, worker in keys if owner == group]
+            suffix = f"-{workers.index(host)}" if workers.index(host) else ""
+            base = f"{plan.deployment}-{role}"
+            names[one.name] = f"{base}-{groups.index(group)}{suffix}.{base}"
+    return names
+
+
+def _pod_key(one: Instance) -> tuple[str, str]:
+    """What shares a pod: a dense replica is alone; the ranks of a MoE group on one host are together."""
+    return (one.name, one.host) if one.dp_rank is None else (one.group, one.host)
+
+
+def _by_pod_name(plan: Plan, argv: Iterable[str]) -> list[str]:
+    """The proxy's argv with each host list in the order of the plan's instances, as pod names."""
+    names = pod_names(plan)
+    waiting: dict[str, list[str]] = {}
+    for one in plan.instances:
+        if one.port is not None:
+            waiting.setdefault(one.role, []).append(names[one.name])
+    role, words = "", []
+    for word in argv:
+        role = {"--prefiller-hosts": "prefill", "--decoder-hosts": "decode"}.get(word, "" if word[:2] == "--" else role)
+        listed = bool(role) and word[:2] != "--"
+        words.append(waiting[role].pop(0) if listed else word)
+    if "--host" in words:
+        words[words.index("--host") + 1] = "0.0.0.0"
+    return words
+
+
 def _service(plan: Plan, role: str, port: int | None) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
@@ -126,4 +184,4 @@ def as_yaml(documents: Iterable[dict[str, Any]]) -> str:
     import yaml
 
     plain = json.loads(json.dumps(list(documents)))
-    return yaml.safe_dump_all(plain, sort_keys=False, allow_unicode=True, width=10_000)  # type: ignore[no-any-return]
+    return yaml.safe_dump_all(plain, sort_keys=False, allow_unicode=True, width=10_000)
