@@ -62,6 +62,8 @@ def finished(decision: Decision, outcomes: Sequence[Outcome]) -> Raw:
     values = {**decision.values, "changed": changed}
     if decision.finish and (outcomes or not decision.steps):
         values.update(_finish(decision, outcomes))
+    if outcomes and outcomes[-1].timed_out:
+        return Raw({**values, **_timed_out(outcomes[-1])}, decision.diffs)
     if outcomes and not outcomes[-1].ok:
         return Raw({**_failure(decision.steps, outcomes), **values, "failed": True}, decision.diffs)
     return Raw(values, decision.diffs)
@@ -80,11 +82,14 @@ def _finish(decision: Decision, outcomes: Sequence[Outcome]) -> Mapping[str, Any
         return {}
 
 
+def _timed_out(last: Outcome) -> dict[str, Any]:
+    period = last.command.timeout
+    told = {"msg": f"Timed out after {period:g} second(s).", "timedout": {"period": period}}
+    return {**told, "changed": False, "failed": True}
+
+
 def _failure(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     last = outcomes[-1]
-    if last.timed_out:
-        period = last.command.timeout
-        return {"msg": f"Timed out after {period:g} second(s).", "timedout": {"period": period}}
     said = last.err.strip() or last.out.strip()
     reason = f"killed by {last.signal}" if last.signal else f"exit code {last.exit}"
     return {"msg": said or reason, "rc": last.exit, "stdout": last.out, "stderr": last.err}

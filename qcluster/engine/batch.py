@@ -92,7 +92,7 @@ class Batch:
 
     def skip_meta(self, host: str) -> None:
         """A `meta` task whose condition is false does nothing."""
-        self.advance(host, Answer(held=True))
+        self.advance(host, Answer(held=True, ran=False))
 
     def fail_all(self, hosts: Iterable[str]) -> None:
         """These fail where they are, because another host failed."""
@@ -138,7 +138,7 @@ class Batch:
         """
         result, answer = self._answer(host, step, done)
         self._learn(host, step.task, done, list(everywhere) or [host])
-        self._count(host, step, result)
+        self._count(host, step, result, max(1, len(answer.brought)))
         for name in done.notify if result.status is Status.CHANGED else ():
             self._notify(host, name)
         if done.fatal:
@@ -165,7 +165,7 @@ class Batch:
             brought = tuple(self._bring(ask) for ask in done.asks)
         except QclusterError as error:
             return _broken(result, included.reason(error), step.rescued), Answer(failed=True)
-        return result, Answer(brought=brought)
+        return result, Answer(brought=brought, ran=result.status is not Status.SKIPPED)
 
     def _bring(self, ask: Ask) -> Brought:
         """The tasks of an include; hosts that ask for the same get the same."""
@@ -198,9 +198,9 @@ class Batch:
         for other, facts in done.facts_for.items():
             world.recall(other).learn(facts)
 
-    def _count(self, host: str, step: Step, result: TaskResult) -> None:
+    def _count(self, host: str, step: Step, result: TaskResult, times: int) -> None:
         world, task = self.world, step.task
-        world.tallies.add(host, result)
+        world.tallies.add(host, result, times)
         if result.rescued:
             failed = {"name": task.name, "action": task.module, "args": task.args}
             world.recall(host).register({"ansible_failed_task": failed, "ansible_failed_result": result.values})

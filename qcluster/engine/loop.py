@@ -43,12 +43,12 @@ class Loop:
             float(render(control.pause)),
         )
 
-    def items(self, view: View, sleep: Callable[[float], None]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(index, the variables that it brings) for each item."""
+    def items(self, sleep: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+        """The variables that each item brings; its registered result tells them, too."""
         for number, value in enumerate(self.values):
             if number and self.pause:
                 sleep(self.pause)
-            yield number, self._variables(number, value)
+            yield self._variables(number, value)
 
     def _variables(self, number: int, value: Any) -> dict[str, Any]:
         brought = {"ansible_loop_var": self.loop_var, self.loop_var: value}
@@ -76,10 +76,6 @@ class Loop:
         if number:
             position["previtem"] = self.values[number - 1]
         return position
-
-    def told(self, number: int, brought: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the registered result of an item says of it."""
-        return brought
 
     def label(self, view: View, brought: Mapping[str, Any], raw: Raw) -> str:
         """What reports call an item; a label that cannot be rendered fails it."""

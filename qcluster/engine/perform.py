@@ -70,11 +70,12 @@ def _items(job: Job) -> list[Attempted]:
     except TemplateError as error:
         return [_one(job, view, error)]
     parts: list[Attempted] = []
-    for number, more in loop.items(view, job.world.options.sleep):
+    for more in loop.items(job.world.options.sleep):
         part = _one(job, view.over(more))
-        part.raw.values.update(loop.told(number, more))
+        part.raw.values.update(more)
         parts.append(part)
-        seen = view.over({**more, job.task.register: part.raw.values} if job.task.register else more)
+        view = _after(job.task, view, part.raw)
+        seen = view.over(more)
         _tell_item(job, part, loop.label(seen, more, part.raw))
         if loop.ends(seen):
             break
@@ -102,7 +103,6 @@ def _one(job: Job, view: View, trouble: TemplateError | None = None) -> Attempte
         part.raw = failed(str(error))
     except Exception as error:
         part.raw = failed(f"unexpected failure: {type(error).__name__}: {error}", exception=traceback.format_exc())
-    part.raw.values.setdefault("failed", False)
     return part
 
 
@@ -236,7 +236,7 @@ def _worst(parts: list[Attempted]) -> int:
 def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     if not results:
         reason = "No items in the list"
-        return {"changed": False, "skipped": True, "skipped_reason": reason, "results": [], "failed": False}
+        return {"changed": False, "skipped": True, "skipped_reason": reason, "results": []}
     summary: dict[str, Any] = {"results": results, "msg": "All items completed"}
     for word in ("changed", "failed", "unreachable"):
         summary[word] = any(one.get(word) for one in results)

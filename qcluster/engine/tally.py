@@ -15,11 +15,11 @@ class Tallies:
     def __init__(self) -> None:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, host: str, result: TaskResult) -> None:
-        """Count what one task did on one host."""
+    def add(self, host: str, result: TaskResult, times: int = 1) -> None:
+        """Count what one task did on one host; an include in a loop counts once for each file it brings."""
         counts = self._counts[host]
         for word in _words(result):
-            counts[word] += 1
+            counts[word] += times
 
     def recap(self) -> Mapping[str, HostTally]:
         return {host: HostTally(**self._counts[host]) for host in sorted(self._counts)}

@@ -24,13 +24,15 @@ class View(Mapping[str, Any]):
         for layer in self.layers:
             if name in layer:
                 return layer[name]
+        if name == "vars":
+            return Rendered(self)
         raise KeyError(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         for layer in self.layers:
             if name in layer:
                 return layer[name]
-        return default
+        return Rendered(self) if name == "vars" else default
 
     def __contains__(self, name: object) -> bool:
         return any(name in layer for layer in self.layers)

@@ -40,11 +40,13 @@ class Brought:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a step: did the host fail, what did an include bring, is a flush of handlers held back."""
+    """What came of a step: did the host fail, what did an include bring, is a flush of handlers held back,
+    and did anything run (a skipped task does not count for its role)."""
 
     failed: bool = False
     brought: tuple[Brought, ...] = ()
     held: bool = False
+    ran: bool = True
 
 
 Steps = Generator[Step, Answer, bool]
@@ -68,6 +70,8 @@ class Walk:
     ):
         self._play, self._handlers, self._chosen, self._setup, self._find = play, handlers, chosen, setup, find
         self._rescues = 0
+        self._ran: list[bool] = []
+        self._roles: set[str] = set()
         self._flushing = False
         self._pending: list[str] = []
         self._notified: set[str] = set()
@@ -98,6 +102,17 @@ class Walk:
         return False
 
     def _block(self, block: Block, key: Key, params: Mapping[str, Any]) -> Steps:
+        if not block.once:
+            return (yield from self._guarded(block, key, params))
+        if block.once in self._roles:
+            return False
+        self._ran.append(False)
+        failed = yield from self._guarded(block, key, params)
+        if self._ran.pop():
+            self._roles.add(block.once)
+        return failed
+
+    def _guarded(self, block: Block, key: Key, params: Mapping[str, Any]) -> Steps:
         self._rescues += bool(block.rescue)
         failed = yield from self._nodes(block.body, (*key, 0), params)
         self._rescues -= bool(block.rescue)
@@ -110,6 +125,8 @@ class Walk:
         if not self._chosen(task, key):
             return False
         answer = yield Step(key, task, params, self._rescues > 0, task.scope.handler)
+        if answer.ran and self._ran:
+            self._ran[-1] = True
         if answer.failed:
             return True
         if task.module == "meta" and task.args == "flush_handlers" and not answer.held:

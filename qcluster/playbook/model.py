@@ -130,8 +130,12 @@ class Task:
     @property
     def title(self) -> str:
         """What reports call it: its name, with the role's in front, else its module."""
-        name = self.name or self.module
+        name = self.name or self._by_module()
         return f"{self.scope.role.name} : {name}" if self.scope.role else name
+
+    def _by_module(self) -> str:
+        role = self.args.get("name", self.args.get("role")) if isinstance(self.args, Mapping) else ""
+        return f"include_role : {role}" if self.module == "include_role" else self.module
 
     @property
     def tags(self) -> frozenset[str]:
@@ -144,13 +148,17 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Tasks with what to do when one fails (`rescue`) and in any case (`always`)."""
+    """Tasks with what to do when one fails (`rescue`) and in any case (`always`).
+
+    `once`: a role with this signature runs on a host only if none with the same has run there in this play.
+    """
 
     body: tuple[Node, ...]
     rescue: tuple[Node, ...] = ()
     always: tuple[Node, ...] = ()
     name: str = ""
     where: Where = Where()
+    once: str = ""
 
 
 Node = Task | Block

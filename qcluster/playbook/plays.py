@@ -29,7 +29,7 @@ def plays(reader: Reader, entries: Any) -> Iterator[Play]:
         elif any(key in entry for key in ("import_playbook", "ansible.builtin.import_playbook")):
             yield from _imported(reader, entry)
         else:
-            yield _play(replace(reader, used=[], handlers=[], seen=set()), entry)
+            yield _play(replace(reader, used=[], handlers=[]), entry)
 
 
 def _imported(reader: Reader, entry: dict[str, Any]) -> Iterator[Play]:

@@ -30,7 +30,7 @@ class Order:
     source: Any
     files: Mapping[str, str]
     check: bool = True
-    repeat: bool = True
+    once: str = ""
 
     def file(self, part: str) -> str:
         return self.files.get(part, "main")
@@ -73,7 +73,7 @@ def look_ahead(reader: Reader, task: Task, entry: dict[str, Any], module: str) -
     args = task.args if isinstance(task.args, dict) else {}
     name = args.get("name", args.get("role"))
     if not words.is_template(name) and not any(words.is_template(one) for one in args.values()):
-        alone = replace(reader, used=[], handlers=[], seen=set())
+        alone = replace(reader, used=[], handlers=[])
         order = _asked(alone, entry[module], task.outer, entry)
         if order and (reader.library.role_folder(order.name) not in reader.chain):
             _enter(alone, order)
@@ -98,14 +98,21 @@ def _asked(reader: Reader, args: Any, scope: Scope, entry: Any) -> Order | None:
 def _order(reader: Reader, entries: list[Any], index: int, scope: Scope) -> Order | None:
     entry = entries[index]
     if isinstance(entry, str):
-        return Order(entry, scope, {}, entry, {}, repeat=False)
+        return Order(entry, scope, {}, entry, {}, once=_signature(entry, {}, {}))
     if not isinstance(entry, dict) or not (entry.get("role") or entry.get("name")):
         reader.notes.key(entries, index, "roles", "a role's name, or a mapping with `role:`, is wanted")
         return None
     known, params = words.take(reader.notes, entry, language.ROLE)
     for name in [one for one in params if one in language.REFUSED]:
         words.refuse(reader.notes, entry, name, language.ROLE)
-    return Order(str(entry.get("role") or entry["name"]), scope.narrow(known), params, entry, {}, repeat=False)
+    name = str(entry.get("role") or entry["name"])
+    return Order(name, scope.narrow(known), params, entry, {}, once=_signature(name, params, known))
+
+
+def _signature(name: str, params: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Equal for uses of a role that Ansible takes for the same."""
+    said = [(key, value) for key, value in known.items() if key in ("when", "tags", "vars")]
+    return repr((name, sorted(params.items()), said))
 
 
 def _enter(reader: Reader, order: Order) -> Brought:
@@ -118,10 +125,6 @@ def _enter(reader: Reader, order: Order) -> Brought:
     if folder in reader.chain:
         reader.notes.value(order.source, order.name, "the role depends on itself")
         return Brought()
-    signature = (str(folder), repr(sorted(order.params.items())), repr(order.scope.when), order.scope.tags)
-    if not order.repeat and signature in reader.seen:
-        return Brought()
-    reader.seen.add(signature)
     return _Role(reader.within(folder), folder, order).brought()
 
 
@@ -143,7 +146,10 @@ class _Role:
         self.reader.handlers.extend(task for task in handlers if isinstance(task, Task))
         nodes = (*self._validation(scope), *self._tasks("tasks", scope))
         before = tuple(node for one in dependencies for node in one.nodes)
-        return Brought((*before, Block(nodes, name=use.name)), tuple(self.reader.handlers), use)
+        return Brought((*before, Block(nodes, name=use.name, once=self._once())), tuple(self.reader.handlers), use)
+
+    def _once(self) -> str:
+        return "" if self.meta.get("allow_duplicates") else self.order.once
 
     def _use(self, dependencies: list[RoleUse], outer: RoleUse | None) -> RoleUse:
         inherited = outer or RoleUse("", "")
@@ -162,8 +168,7 @@ class _Role:
     def _dependencies(self, scope: Scope) -> list[Order]:
         entries = self.meta.get("dependencies") or []
         found = [_order(self.reader, entries, index, replace(scope, role=None)) for index in range(len(entries))]
-        again = bool(self.meta.get("allow_duplicates"))
-        return [replace(order, repeat=again) for order in found if order]
+        return [order for order in found if order]
 
     def _mapping(self, part: str, name: str = "") -> dict[str, Any]:
         path = main_file(self.folder / part, name or self.order.file(part))

@@ -28,7 +28,6 @@ class Reader:
     chain: tuple[Path, ...] = ()
     used: list[RoleUse] = field(default_factory=list)
     handlers: list[Task] = field(default_factory=list)
-    seen: set[Any] = field(default_factory=set)
 
     def within(self, file: Path) -> Reader:
         """The same reading, in a file that this one imports."""
@@ -191,7 +190,7 @@ class Reader:
             if path is None:
                 self.notes.key(entry, module, "include_tasks", f"no such file: {file!r}")
             elif path not in self.chain:
-                replace(self, used=[], handlers=[], seen=set()).file_nodes(path, task.outer)
+                replace(self, used=[], handlers=[]).file_nodes(path, task.outer)
 
 
 def short(module: str) -> str:
