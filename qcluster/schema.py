@@ -133,7 +133,7 @@ def load_yaml(path: Path, text: str | None = None, *, tags: Mapping[str, Tag] | 
     `tags` maps a tag (`!vault`) to a function of its name and its text. `!unsafe` is always known.
     Raises InputError with every mistake: not readable, not YAML, duplicate keys, unknown tags.
     """
-    documents = _compose(path, _read(path) if text is None else text)
+    documents = _compose(path, read_text(path) if text is None else text)
     if not documents:
         return None
     builder = _Builder(str(path), tags or {})
@@ -145,7 +145,8 @@ def load_yaml(path: Path, text: str | None = None, *, tags: Mapping[str, Tag] | 
     return value
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A UTF-8 file's content, without a byte order mark. Raises InputError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -9,9 +9,9 @@ from typing import Any
 from qcluster.inventory.merge import build
 from qcluster.inventory.model import Group, Host, Inventory, Origin
 from qcluster.inventory.read import read_source
-from qcluster.inventory.vault import Vault
+from qcluster.inventory.vault import Vault, secrets_of
 
-__all__ = ["Group", "Host", "Inventory", "Origin", "Vault", "load"]
+__all__ = ["Group", "Host", "Inventory", "Origin", "Vault", "load", "secrets_of"]
 
 
 def load(path: Path | str, *, extra: Mapping[str, Any] | None = None, vault: Vault | None = None) -> Inventory:

@@ -108,28 +108,31 @@ def _ini_hint(data: object) -> str:
 
 def _group(draft: Draft, name: str, data: Any, at: tuple[Any, Any], path: str = "") -> None:
     path = f"{path}.{name}" if path else name
-    group = draft.group(name)
+    draft.group(name)
     if data is None:
         return
     if not isinstance(data, Map):
         draft.note(item_place(*at), path, "a group is a mapping of hosts, children and vars")
         return
     for key in data:
-        if key not in SECTIONS:
+        if key in _READERS:
+            _READERS[key](draft, name, data, path)  # in the order written, as Ansible does
+        else:
             hint = did_you_mean(str(key), SECTIONS) or f"hosts stand under {name}.hosts, groups under {name}.children"
             draft.note(key_place(data, key), path, f"unknown key {key!r}", hint)
+
+
+def _vars(draft: Draft, group: str, data: Map, path: str) -> None:
     variables = _section(draft, data, "vars", path)
     if variables:
         priority = variables.pop("ansible_group_priority", None)
-        group.written.append(variables)
-        _priority(draft, name, variables, priority)
-    _children(draft, name, data, path)
-    _hosts(draft, name, data, path)
+        draft.group(group).written.append(variables)
+        _priority(draft, group, variables, priority)
 
 
 def _section(draft: Draft, data: Map, key: str, path: str) -> Map:
     value = data.get(key)
-    if isinstance(value, str) and key == "hosts":
+    if isinstance(value, str) and key != "vars":
         return Map({str(value): None})
     if value is None:
         return Map()
@@ -194,3 +197,6 @@ def _children(draft: Draft, group: str, data: Map, path: str) -> None:
             draft.note(key_place(children, name), f"{path}.children", f"group {name!r} would contain itself")
             continue
         _group(draft, str(name), child, (children, name), f"{path}.children")
+
+
+_READERS: dict[Any, Callable[[Draft, str, Map, str], None]] = {"vars": _vars, "children": _children, "hosts": _hosts}

@@ -86,6 +86,8 @@ def explain(error: Exception, template: object) -> TemplateError:
         return Recursion("a variable's template needs itself", template)
     if isinstance(error, jinja2.TemplateNotFound):
         return TemplateError(f"template file not found: {error.message}", template)
+    if isinstance(error, QclusterError):
+        return TemplateError(str(error))
     what = str(error) if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {error}"
     return TemplateError(what, template)
 
