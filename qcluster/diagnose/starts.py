@@ -90,8 +90,9 @@ class Board:
             return self._read(news, now)
         if news.kind == "done" and news.name not in self.done:
             self.done.add(news.name)
+            known = self.positions[news.name].milestone is milestones.COMPLETE
             self.positions[news.name] = Position(milestones.COMPLETE, now)
-            return [news.name]
+            return [] if known else [news.name]
         if news.kind == "exit":
             code, age = news.words[0], float(news.words[1]) if len(news.words) > 1 else 0.0
             self._fail(Failure(news.name, news.host, now - age, f"ended with exit code {code}"))

@@ -114,7 +114,8 @@ class Layers:
     def on_line(self, line: str) -> None:
         match = STEP.match(line.strip())
         if match is None:
-            progress(self._reach, "image", line.strip()[:160])
+            if line.startswith(("trying ", "got ", "Error")):
+                progress(self._reach, "image", line.strip()[:200])
             return
         layer, step = line.strip()[:12], match[1]
         self._known.add(layer)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qcluster.command import Command, Put, Step, sh
+from qcluster.command import Command, Step, sh
 from qcluster.errors import TaskFailed
 from qcluster.facts import docker
 from qcluster.facts.ports import split
@@ -36,6 +36,16 @@ done
 echo ==sums
 cd "$dir" 2>/dev/null && sha256sum ./*.sh 2>/dev/null
 echo ==end
+"""
+
+WRITE = """\
+# each file is whole or absent: a script that runs keeps the text it was started with
+mkdir -p "$1" && cd "$1" || exit
+shift
+while [ $# -gt 0 ]; do
+  printf '%s' "$2" >".$1.new" && chmod 755 ".$1.new" && mv -f ".$1.new" "$1" || exit
+  shift 2
+done
 """
 
 RESET = """\
@@ -162,7 +172,7 @@ class EngineContainer:
     def decide(self, call: Call, found: Outcome | None) -> Decision:
         assert found is not None
         want, have = wanted(call), read(found)
-        stale = tuple(put for put in puts(want) if have.sums.get(put.path.rpartition("/")[2]) != _sha(put.data))
+        stale = write(want, have.sums)
         if have.container is not None and _foreign(want, have.container):
             return Decision(failed=FOREIGN.format(name=want.name))
         if have.container is None or not have.container.running or not _same(want, have.container):
@@ -206,13 +216,14 @@ def _files(call: Call, home: str, engines: Sequence[str]) -> dict[str, bytes]:
 
 
 def _render(call: Call, template: str, values: Mapping[str, Any]) -> bytes:
-    source = call.find("templates", template).read_text(encoding="utf-8")
-    sets = "".join(f"{{% set {name} = {json.dumps(value)} %}}" for name, value in values.items())
-    return str(call.template(sets + source)).encode()
+    return call.template_file(call.find("templates", template), {"trim_blocks": True, "variables": values}).encode()
 
 
-def puts(want: Wanted) -> tuple[Put, ...]:
-    return tuple(Put(f"{want.dir}/{name}", data, 0o755) for name, data in want.files.items())
+def write(want: Wanted, sums: Mapping[str, str]) -> tuple[Step, ...]:
+    """The scripts that are not on the host as they should be, in one command."""
+    stale = {name: data for name, data in want.files.items() if sums.get(name) != _sha(data)}
+    words = [word for name, data in stale.items() for word in (name, data.decode())]
+    return (sh(WRITE, want.dir, *words, timeout=60),) if stale else ()
 
 
 def start(want: Wanted) -> Step:

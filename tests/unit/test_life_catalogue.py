@@ -11,7 +11,7 @@ HEALTHY = """\
 INFO 11-24 08:00:01 [__init__.py:38] Platform plugin ascend is activated
 (APIServer pid=77) INFO 11-24 08:00:02 [utils.py:253] non-default args: {'model_tag': '/weights', 'port': 7100}
 (APIServer pid=77) INFO 11-24 08:00:04 [model.py:547] Resolved architecture: Qwen3_5ForConditionalGeneration
-(EngineCore pid=90) INFO 11-24 08:00:09 [core.py:77] Initializing a V1 LLM engine (v0.23.0) with config: model='/weights'
+(EngineCore pid=90) INFO 11-24 08:00:09 [core.py:77] Initializing a V1 LLM engine (v0.23.0) with config: model='/w'
 (Worker_TP0 pid=95) INFO 11-24 08:00:12 [parallel_state.py:1208] world_size=2 rank=0 local_rank=0 backend=hccl
 (Worker_TP0 pid=95) Loading safetensors checkpoint shards: 100% Completed | 8/8 [01:02<00:00]
 (EngineCore pid=90) INFO 11-24 08:02:09 [kv_cache_utils.py:1087] GPU KV cache size: 412,672 tokens
