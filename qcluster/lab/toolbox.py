@@ -13,9 +13,11 @@ from qcluster.lab.layout import Lab
 
 TOOLS = Path(__file__).parent / "tools"
 PROJECT = Path(__file__).parents[2]
-SHELL = ("hccn_tool", "npu-smi", "ip", "ss", "sysctl", "systemctl", "sudo", "id", "firewall-cmd")
+SHELL = {
+    name: name for name in ("hccn_tool", "npu-smi", "ip", "ss", "sysctl", "systemctl", "sudo", "id", "df", "date")
+} | {"python3": "hostpython3"}
 PYTHON = {"docker": "docker", "modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
-IMAGE_SHELL = ("hccn_tool", "npu-smi", "python3", "pip")
+IMAGE_SHELL = {name: name for name in ("hccn_tool", "npu-smi", "ip", "python3", "pip", "date")} | {"python": "python3"}
 IMAGE_PYTHON = {
     **{name: tool for name, tool in PYTHON.items() if name != "docker"},
     "vllm": "vllm",
@@ -40,6 +42,9 @@ def link(lab: Lab, host: str) -> None:
     for tool in (lab.directory / "bin").iterdir():
         if not (folder / tool.name).is_symlink():
             (folder / tool.name).symlink_to(tool)
+    driver = lab.root(host) / "usr/local/Ascend/driver/tools/hccn_tool"
+    if not driver.is_symlink():
+        driver.symlink_to(lab.directory / "bin/hccn_tool")
 
 
 def install(folder: Path, project: Path = PROJECT) -> None:
@@ -47,12 +52,10 @@ def install(folder: Path, project: Path = PROJECT) -> None:
     _folder(folder, IMAGE_SHELL, IMAGE_PYTHON, project)
 
 
-def _folder(folder: Path, shell: tuple[str, ...], python: dict[str, str], project: Path = PROJECT) -> None:
+def _folder(folder: Path, shell: dict[str, str], python: dict[str, str], project: Path = PROJECT) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in shell:
-        source = TOOLS / f"{name}.sh"
-        if source.exists():
-            _replace(folder / name, source.read_text().replace("@PYTHON@", interpreter()))
+    for name, tool in shell.items():
+        _replace(folder / name, (TOOLS / f"{tool}.sh").read_text().replace("@PYTHON@", interpreter()))
     for name, tool in python.items():
         _replace(folder / name, python_script(tool, project))
 

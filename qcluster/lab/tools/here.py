@@ -33,7 +33,8 @@ def read(path: str, default: str = "") -> str:
 
 def write(path: str, text: str) -> None:
     """Whole or not at all."""
-    beside = f"{path}.{os.getpid()}"
+    folder, _, name = path.rpartition("/")
+    beside = f"{folder}/.{name}.{os.getpid()}"
     with open(beside, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(beside, path)

@@ -75,7 +75,7 @@ show_chip() {
     line 'Board ID' 0xb0
     line 'PCB ID' NA
     line 'BOM ID' 1
-    line 'VDie ID' 00000000 
+    line 'VDie ID' 00000000
     line 'NDie ID' NA
     line 'Chip Position ID' "$chip"
     line 'PCIe Bus Info' "$(bus "$physical")"

@@ -77,16 +77,16 @@ full_rule() {
 frames() { # the four lines that repeat, made once
     thin=$(full_rule)
     dashes=$(rule -)
-    doubles=$(rule =)
+    doubles=$(rule '=')
     if new_layout; then
-        wide="| %-5s %-19s | %-13s | %-20s %-23s %-23s|\n"
+        wide="| %-5s %-19s | %-13s | %-20s %-23s %-23s |\n"
         chips="| %-5s %-19s | %-13s | %-20s %-5s/ %-17s%-5s/ %-17s|\n"
         process="| %-7s %-17s | %-13s | %-18s | %-21s | %-23s |\n"
         none="| %-112s |\n"
     else
-        wide="| %-5s %-19s | %-13s | %-11s %-17s %-20s|\n"
+        wide="| %-5s %-19s | %-13s | %-11s %-17s %-20s |\n"
         chips="| %-5s %-19s | %-13s | %-11s %-5s/ %-11s%-5s/ %-14s|\n"
-        process="| %-7s %-17s | %-13s | %-24s | %-23s |\n"
+        process="| %-7s %-17s | %-13s | %-24s | %-23s |%.0s\n"
         none="| %-94s |\n"
     fi
 }

@@ -1,0 +1,278 @@
+"""Simulation of vllm-ascend's `load_balance_proxy_server_example.py`, with its habits and its bugs (facts §3.1).
+
+Retries go to the same server, a failed server's score is released at once (so it looks idle), `/healthcheck` asks nobody,
+and a decode node that fails yields HTTP 200 with an empty body.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from qcluster.lab.tools import here, httpd
+from qcluster.lab.tools.httpd import Reply, Request, Response, document
+
+COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
+BEFORE_PREFILL = {"do_remote_decode": True, "do_remote_prefill": False} | {
+    name: None for name in ("remote_engine_id", "remote_block_ids", "remote_host", "remote_port")
+}
+LISTS = ("prefiller-hosts", "prefiller-ports", "decoder-hosts", "decoder-ports")
+DEFAULTS = {
+    "port": ["8000"],
+    "host": ["localhost"],
+    "prefiller-hosts": ["localhost"],
+    "prefiller-ports": ["8001"],
+    "decoder-hosts": ["localhost"],
+    "decoder-ports": ["8002"],
+    "max-retries": ["3"],
+    "retry-delay": ["0.001"],
+    "max-waiting-retries": ["3"],
+    "waiting-retry-interval": ["10"],
+    "workers": ["1"],
+    "log-level": ["INFO"],
+}
+
+
+class Usage(Exception):
+    """argparse's complaint."""
+
+
+class Server:
+    """One engine behind the proxy, with what the balancer thinks it is doing."""
+
+    def __init__(self, host: str, port: int):
+        self.host, self.port = host, port
+        self.active = self.kv = 0.0
+        self.tainted = False
+
+    @property
+    def key(self) -> str:
+        """localhost in every spelling is one server, under 0.0.0.0."""
+        return f"{'0.0.0.0' if self.host in ('localhost', '127.0.0.1') else self.host}:{self.port}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return (here.address() if self.key.startswith("0.0.0.0:") else self.host, self.port)
+
+    @property
+    def priority(self) -> float:
+        return self.active + 0.3 * self.kv
+
+
+class Proxy:
+    def __init__(self, arguments: dict[str, list[str]]):
+        self.retries = int(arguments["max-retries"][0])
+        self.delay = float(arguments["retry-delay"][0])
+        self.waiting = (int(arguments["max-waiting-retries"][0]), float(arguments["waiting-retry-interval"][0]))
+        self.servers = {
+            "prefill": _servers(arguments["prefiller-hosts"], arguments["prefiller-ports"]),
+            "decode": _servers(arguments["decoder-hosts"], arguments["decoder-ports"]),
+        }
+        self.lock = threading.Lock()
+        self.requests = 0
+
+    def __call__(self, request: Request) -> Response:
+        if request.path == "/healthcheck":
+            return document(self._counts())
+        if request.method == "POST" and request.path in ("/instances/add", "/instances/remove"):
+            return self._change(request)
+        if request.method == "POST" and request.path in COMPLETIONS:
+            return self._complete(request)
+        return document({"detail": "Not Found"}, 404)
+
+    def _counts(self) -> dict[str, Any]:
+        return {
+            "status": "ok",
+            "prefill_instances": len(self.servers["prefill"]),
+            "decode_instances": len(self.servers["decode"]),
+            "request_num": self.requests,
+        }
+
+    def _change(self, request: Request) -> Response:
+        body = request.json()
+        kind, names = str(body.get("type", "")), body.get("instances", [])
+        names = [names] if isinstance(names, str) else names
+        if kind not in self.servers:
+            return document({"error": f"Unsupported instance type: {kind}"}, 400)
+        named = [Server(name.rpartition(":")[0], int(name.rpartition(":")[2])) for name in names]
+        if request.path == "/instances/add":
+            for server in named:
+                threading.Thread(target=self._add, args=(kind, server), daemon=True).start()
+            return document({"message": f"Instances {names} are being checked.", **self._counts()})
+        self._taint(kind, {server.key for server in named})
+        return document({"message": f"remove {kind} instances: {names}.", **self._counts()})
+
+    def _add(self, kind: str, server: Server) -> None:
+        """Ask for its models a few times; an engine that does not answer is dropped without a word."""
+        tries, interval = self.waiting
+        for _ in range(tries):
+            with contextlib.suppress(OSError):
+                if httpd.ask(server.address, "GET", "/v1/models", headers=_authorization()).status in (200, 401):
+                    with self.lock:
+                        if server.key not in {known.key for known in self.servers[kind]}:
+                            self.servers[kind].append(server)
+                    return
+            time.sleep(interval)
+
+    def _taint(self, kind: str, keys: set[str]) -> None:
+        with self.lock:
+            for server in self.servers[kind]:
+                server.tainted = server.tainted or server.key in keys
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """A tainted server goes when nothing is in flight on it."""
+        with self.lock:
+            for kind, known in self.servers.items():
+                self.servers[kind] = [one for one in known if not (one.tainted and one.active <= 0)]
+
+    def _pick(self, kind: str, score: float) -> Server:
+        with self.lock:
+            free = [server for server in self.servers[kind] if not server.tainted]
+            if not free:
+                raise OSError(f"no {kind} instance is left")
+            chosen = min(free, key=lambda server: server.priority)
+            chosen.active += score
+            return chosen
+
+    def _release(self, server: Server, score: float) -> None:
+        with self.lock:
+            server.active -= score
+        if server.tainted:
+            self._sweep()
+
+    def _complete(self, request: Request) -> Response:
+        body = request.json()
+        ident = request.headers.get("x-request-id") or os.urandom(8).hex()
+        self.requests += 1
+        try:
+            params = self._prefill(request.path, body, len(request.body), ident)
+        except OSError as error:
+            self.requests -= 1
+            return Response(500, str(error).encode() or b"Internal Server Error", "text/plain; charset=utf-8")
+        onward = {**body, "kv_transfer_params": params} if params else body
+        kind = "text/event-stream; charset=utf-8" if body.get("stream") else "application/json"
+        return Response(200, kind=kind, stream=self._decode(request.path, onward, ident))
+
+    def _prefill(self, path: str, body: dict[str, Any], length: int, ident: str) -> dict[str, Any] | None:
+        """The prefill node's `kv_transfer_params`, or None, which nobody notices."""
+        asked = {**body, "stream": False, "max_tokens": 1, "min_tokens": 1, "kv_transfer_params": BEFORE_PREFILL}
+        asked.pop("stream_options", None)
+        if "max_completion_tokens" in body:
+            asked["max_completion_tokens"] = 1
+        score = length / 4 * 0.0345 + 120.0745
+        server = self._pick("prefill", score)
+        try:
+            reply = self._send(server, path, asked, ident)
+            params = json.loads(reply.read()).get("kv_transfer_params")
+        finally:
+            self._release(server, score)
+        return dict(params) if params else None
+
+    def _decode(self, path: str, body: dict[str, Any], ident: str) -> Iterator[bytes]:
+        """The headers are out already: whatever goes wrong now ends in an empty or cut body."""
+        score = float(len(json.dumps(body)))
+        try:
+            server = self._pick("decode", score)
+        except OSError:
+            return
+        try:
+            yield from self._send(server, path, body, ident, "streaming ").parts
+        except OSError:
+            return
+        finally:
+            self.requests -= 1
+            self._release(server, score)
+
+    def _send(self, server: Server, path: str, body: dict[str, Any], ident: str, kind: str = "") -> Reply:
+        """Up to `max-retries` attempts, all at the same server. 4xx is retried like anything else."""
+        short = path.removeprefix("/v1")
+        data = json.dumps(body, ensure_ascii=False).encode()
+        what: Exception | str = ""
+        for attempt in range(1, self.retries + 1):
+            try:
+                reply = httpd.ask(server.address, "POST", path, data, {"x-request-id": ident, **_authorization()})
+                if reply.status < 400:
+                    return reply
+                what = f"Client error '{reply.status}' for url 'http://{server.host}:{server.port}{path}'"
+            except OSError as error:
+                what = f"All connection attempts failed ({error})"
+            _log(f"WARNING Attempt {attempt} failed for {kind}{short}: {what}")
+            time.sleep(self.delay * 2 ** (attempt - 1))
+        _log(f"ERROR All {self.retries} attempts failed for {kind}{short}.")
+        raise OSError(str(what))
+
+
+def _authorization() -> dict[str, str]:
+    key = os.environ.get("OPENAI_API_KEY")
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
+def _servers(hosts: list[str], ports: list[str]) -> list[Server]:
+    return [Server(host, int(port)) for host, port in zip(hosts, ports, strict=True)]
+
+
+def _log(text: str) -> None:
+    here.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+
+def arguments(words: list[str]) -> dict[str, list[str]]:
+    """As argparse reads them, with unambiguous beginnings. Raises Usage."""
+    found = {name: list(values) for name, values in DEFAULTS.items()}
+    at = 0
+    while at < len(words):
+        written, equals, value = words[at].partition("=")
+        name = _resolve(written)
+        values = [value] if equals else []
+        at += 1
+        while not equals and at < len(words) and not words[at].startswith("--"):
+            values.append(words[at])
+            at += 1
+        if not values or (len(values) > 1 and name not in LISTS):
+            raise Usage(f"argument --{name}: expected {'at least ' if name in LISTS else ''}one argument")
+        found[name] = values
+    for kind in ("prefiller", "decoder"):
+        if len(found[f"{kind}-hosts"]) != len(found[f"{kind}-ports"]):
+            raise ValueError(f"Number of {kind} hosts must match number of {kind} ports")
+    return found
+
+
+def _resolve(word: str) -> str:
+    names = [name for name in DEFAULTS if word.startswith("--") and f"--{name}".startswith(word)]
+    exact = [name for name in names if f"--{name}" == word] or names
+    if len(exact) != 1:
+        raise Usage(f"{'ambiguous option' if exact else 'unrecognized arguments'}: {word}")
+    return exact[0]
+
+
+def main(argv: list[str]) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    try:
+        read = arguments(argv[1:])
+    except Usage as usage:
+        here.complain(f"usage: {argv[0].rpartition('/')[2]} ({here.SIMULATION})\nerror: {usage}")
+        sys.exit(2)
+    except ValueError as error:
+        sys.exit(f"ValueError: {error}")
+    host, port = read["host"][0], int(read["port"][0])
+    bound = here.address() if host in ("localhost", "127.0.0.1", "0.0.0.0") else host
+    try:
+        server = httpd.listen(bound, port)
+    except OSError:
+        here.say(
+            f"ERROR:    [Errno 98] error while attempting to bind on address ('{host}', {port}): address already in use"
+        )
+        sys.exit(1)
+    here.say(f"INFO:     {here.SIMULATION}: load_balance_proxy_server_example.py")
+    here.say(f"INFO:     Started server process [{os.getpid()}]\nINFO:     Waiting for application startup.")
+    here.say(
+        f"INFO:     Application startup complete.\nINFO:     Uvicorn running on http://{host}:{port} (Press CTRL+C to quit)"
+    )
+    httpd.serve(server, Proxy(read))
