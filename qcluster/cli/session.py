@@ -71,6 +71,8 @@ class Session:
     plan: Plan | None
     fleet: Fleet
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    watchers: list[Callable[[Event], None]] = field(default_factory=list)
+    """Further reporters of the next run: what a command itself wants to see of it."""
 
     def on_command(self, event: CommandRan) -> None:
         """Called by the transports, from any thread, after each remote command."""
@@ -200,7 +202,7 @@ def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | 
     from qcluster.report.fanout import fan_out
 
     front = _front(verb, flags)
-    reporters: list[Callable[[Event], None]] = [front]
+    reporters: list[Callable[[Event], None]] = [front, *session.watchers]
     if journal:
         reporters.append(journal)
         if session.plan:

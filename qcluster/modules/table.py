@@ -48,6 +48,7 @@ PROJECT: dict[str, str] = {
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
     "smoke": "qcluster.modules.smoke:smoke",
+    "verify_network": "qcluster.modules.verify_network:verify_network",
     "weights": "qcluster.modules.weights:weights",
 }  # fmt: skip
 """This project's modules: name → where its instance lives. One line each, in alphabetical order."""

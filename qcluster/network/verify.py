@@ -171,8 +171,10 @@ class _Counter:
         self._dialogue, self._total, self._done = dialogue, total, 0
 
     def __call__(self, stream: str, data: bytes) -> None:
-        self._done += data.count(b"@p/")
+        before, self._done = self._done, self._done + data.count(b"@p/")
         done = min(self._done, self._total)
+        if done == min(before, self._total):
+            return
         self._dialogue.note(f"{done} of {self._total} probes", "count", done, self._total)
 
 
