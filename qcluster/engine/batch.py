@@ -12,10 +12,11 @@ from qcluster.engine.included import Answered, Ask
 from qcluster.engine.job import Job
 from qcluster.engine.perform import Done
 from qcluster.engine.ready import Bench
-from qcluster.engine.walk import Answer, Brought, Step, Steps, Walk, find_handlers
+from qcluster.engine.walk import Answer, Brought, Step, Steps, Walk
 from qcluster.engine.world import World
 from qcluster.errors import QclusterError
 from qcluster.events import HostFinished, HostStarted, TaskStarted
+from qcluster.playbook.handlers import find
 from qcluster.playbook.model import Play, Scope, Task
 from qcluster.result import Status, TaskResult
 
@@ -47,7 +48,7 @@ class Batch:
     def _place(self) -> Place:
         setup = setup_task(self.play) if self.play.gather_facts else None
         chosen = chooser(self.world.options.tags, self.world.options.skip_tags, start_key_of(self.world, self.play))
-        walk = Walk(self.play, self.handlers, chosen, setup, find_handlers)
+        walk = Walk(self.play, self.handlers, chosen, setup, find)
         place = Place(walk, walk.steps())
         place.next = next(place.steps, None)
         return place

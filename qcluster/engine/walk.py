@@ -152,10 +152,3 @@ class Walk:
                 if (yield from self._task(handler, (*key, number), NOTHING)):
                     return True
         return False
-
-
-def find_handlers(name: str, handlers: Sequence[Task]) -> Sequence[Task]:
-    """The handlers that a notification means: the last one of that name, and all that listen to it."""
-    named = next((one for one in reversed(handlers) if one.name and name in (one.name, one.title)), None)
-    listening = {one.name or one.uid: one for one in handlers if name in one.listen}
-    return [*([named] if named else []), *(one for one in listening.values() if one is not named)]

@@ -9,9 +9,9 @@ from typing import Any
 
 from qcluster import schema
 from qcluster.errors import InputError
-from qcluster.playbook import language, roles, words
+from qcluster.playbook import handlers, language, roles, syntax, words
 from qcluster.playbook.library import first_file
-from qcluster.playbook.model import Block, Node, Play, RoleUse, Scope, Task
+from qcluster.playbook.model import Node, Play, RoleUse, Scope
 from qcluster.playbook.notes import where
 from qcluster.playbook.tasks import Reader
 
@@ -51,10 +51,12 @@ def _play(reader: Reader, entry: dict[str, Any]) -> Play:
     for name in other:
         words.refuse(reader.notes, entry, name, language.PLAY)
     _check(reader, entry, known)
+    syntax.check(reader.notes, entry)
     variables = known.pop("vars", {})
     scope = Scope().narrow(known)
     sections = _sections(reader, entry, scope)
-    own = _tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True)))
+    own = tuple(handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True))))
+    handlers.check(reader, sections, (*reader.handlers, *own))
     return Play(
         name=known.get("name") or ",".join(known.get("hosts", ())),
         where=where(entry),
@@ -78,14 +80,6 @@ def _sections(reader: Reader, entry: dict[str, Any], scope: Scope) -> tuple[tupl
     pre, tasks, post = (reader.nodes(entry.get(part), scope) for part in SECTIONS)
     listed = roles.listed(reader, entry["roles"], scope) if entry.get("roles") else ()
     return pre, (*listed, *tasks), post
-
-
-def _tasks_of(nodes: tuple[Node, ...]) -> Iterator[Task]:
-    for node in nodes:
-        if isinstance(node, Block):
-            yield from _tasks_of(node.body)
-        else:
-            yield node
 
 
 def known_serial(value: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from qcluster import schema
 from qcluster.errors import InputError
-from qcluster.playbook import language, roles, words
+from qcluster.playbook import language, roles, syntax, words
 from qcluster.playbook.library import Library, first_file
 from qcluster.playbook.model import Block, LoopControl, Node, RoleUse, Scope, Task, Where
 from qcluster.playbook.notes import Notes, where
@@ -64,6 +64,7 @@ class Reader:
         known, other = words.take(self.notes, entry, language.BLOCK)
         for name in other:
             words.refuse(self.notes, entry, name, language.BLOCK)
+        syntax.check(self.notes, entry)
         inner = scope.narrow(known)
         parts = [self.nodes(entry.get(part), inner) for part in ("block", "rescue", "always")]
         return Block(parts[0], parts[1], parts[2], known.get("name", ""), where(entry))
@@ -101,6 +102,8 @@ class Reader:
 
     def _leaf(self, name: str, entry: dict[str, Any], module: str, known: dict[str, Any], scope: Scope) -> Task:
         args, more = entry[module], known.get("args")
+        syntax.check(self.notes, entry)
+        self._check_register(entry, known)
         self._check_args(name, entry, module, more)
         inner = scope.narrow(known)
         task = Task(
@@ -126,6 +129,11 @@ class Reader:
             found = self.library.check_module(name if name in self.library.modules else module, entry[module], more)
             spot = where_key(entry, module)
             self.notes.extend(found, spot)
+
+    def _check_register(self, entry: dict[str, Any], known: dict[str, Any]) -> None:
+        name = known.get("register", "result")
+        if not words.is_template(name) and not name.isidentifier():
+            self.notes.key(entry, "register", "register", f"{name!r} is not a name for a variable")
 
     def _check_meta(self, entry: dict[str, Any], module: str) -> None:
         if entry[module] not in language.METAS:
