@@ -7,11 +7,15 @@ from dataclasses import fields
 from typing import Any
 
 from qcluster.errors import InputError
-from qcluster.modules.base import Call, Reach, Report, Spec
+from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.serving.plan import HostPlan
 
 
 class BindPlan:
-    spec = Spec({}, help="Bind the plan to the hosts' facts (run_once); a contradiction ends the run with exit code 2.")
+    spec = Spec(
+        {"strict": Option("bool", default=True, help="false: go on whatever the hardware says (to stop things).")},
+        help="Bind the plan to the hosts' facts (run_once); a contradiction ends the run with exit code 2.",
+    )
     supports_check = True
 
     def run(self, call: Call, reach: Reach) -> Report:
@@ -21,8 +25,12 @@ class BindPlan:
         unbound = from_json(call.variables["qcluster_plan"])
         seen = {host.name: reach.variables_of(host.name).get("qcluster_facts") for host in unbound.hosts}
         silent = [name for name, facts in seen.items() if not facts]
+        blind = blindness(seen)
+        if blind and call.args["strict"]:
+            return Report(failed="\n".join(blind))
+        known = {host.name: host_facts(seen[host.name] or {}, host, call.args["strict"]) for host in unbound.hosts}
         try:
-            bound = serving.bind(unbound, {name: host_facts(facts) for name, facts in seen.items() if facts})
+            bound = serving.bind(unbound, {name: facts for name, facts in known.items() if name not in silent})
         except InputError as error:
             return Report(failed=str(error), fatal=error.exit_code)
         document = as_json(bound)
@@ -30,13 +38,24 @@ class BindPlan:
         return Report(facts_for={name: part(document, name) for name in reach.fleet}, values=values)
 
 
-def host_facts(facts: Mapping[str, Any]) -> Any:
-    """The planner's own `HostFacts`, from the fact `qcluster_facts`."""
+def blindness(seen: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """Hosts whose NPUs cannot be seen: unknown, which is never a pass."""
+    dark = {name: facts for name, facts in seen.items() if facts and not facts["hardware"]}
+    return [f"{name}: npu-smi shows no NPU: {_last(facts['npu_problem'])}" for name, facts in dark.items()]
+
+
+def _last(text: str) -> str:
+    return (text.strip().splitlines() or ["its table names no chip that is known"])[-1]
+
+
+def host_facts(facts: Mapping[str, Any], host: HostPlan, strict: bool) -> Any:
+    """The planner's own `HostFacts`, from the fact `qcluster_facts`; lenient about the hardware unless `strict`."""
     from qcluster.serving import HostFacts
 
-    known = {"os_suffix": os_suffix(str(facts.get("os", ""))), **facts}
+    lenient = {} if strict else {"hardware": host.hardware, "npus": []}
+    known = {"os_suffix": os_suffix(str(facts.get("os", ""))), "hardware": "", "nic": "", **facts, **lenient}
     values: dict[str, Any] = {field.name: known[field.name] for field in fields(HostFacts) if field.name in known}
-    return HostFacts(**{**values, "npus": tuple(values["npus"])})
+    return HostFacts(**{**values, "npus": tuple(values.get("npus", ()))})
 
 
 def os_suffix(os: str) -> str:

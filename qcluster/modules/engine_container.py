@@ -159,6 +159,7 @@ class EngineContainer:
             "instance": Option("str", default="instance.sh.j2", help="Template of one engine's script."),
             "key_file": Option("path", default="", help="0600 file with the API key."),
             "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
+            "replace": Option("bool", default=True, help="false: fail rather than stop a container that runs."),
             "moe": Option("bool", default=False, help="Engines depend on each other: none is restarted alone."),
         },
         help="A container of the deployment runs exactly what the plan says.",
@@ -175,13 +176,17 @@ class EngineContainer:
         stale = write(want, have.sums)
         if have.container is not None and _foreign(want, have.container):
             return Decision(failed=FOREIGN.format(name=want.name))
-        if have.container is None or not have.container.running or not _same(want, have.container):
+        running = have.container is not None and have.container.running
+        if running and not _same(want, have.container) and not call.args["replace"]:
+            return Decision(failed=SERVING.format(name=want.name))
+        if have.container is None or not running or not _same(want, have.container):
             return Decision((*stale, start(want)), values={"started": True}, finish=_started)
         dead = tuple(name for name in want.engines if name in have.exits)
         again = (sh(AGAIN, want.home, *dead),) if dead else ()
         return Decision((*stale, *again), values={"started": bool(dead), "restarted": list(dead)}, finish=_started)
 
 
+SERVING = "{name} runs another plan and may be serving; it is left alone: run again with --yes to replace it"
 FOREIGN = (
     "a container called {name} exists that this tool did not start; it was left alone. Remove it "
     "(docker rm -f {name}) or choose another `deployment` name"
@@ -277,8 +282,8 @@ def _foreign(want: Wanted, have: docker.Inspected) -> bool:
     return have.labels.get(docker.DEPLOYMENT) != want.labels.get(docker.DEPLOYMENT)
 
 
-def _same(want: Wanted, have: docker.Inspected) -> bool:
-    return all(have.labels.get(key) == want.labels.get(key) for key in (docker.DIGEST, docker.SCRIPTS))
+def _same(want: Wanted, have: docker.Inspected | None) -> bool:
+    return have is not None and all(have.labels.get(key) == want.labels.get(key) for key in (docker.DIGEST, docker.SCRIPTS))
 
 
 def _sha(data: bytes) -> str:

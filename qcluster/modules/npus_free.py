@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qcluster.command import Command
+from qcluster.errors import TaskFailed
 from qcluster.facts import npu
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
@@ -20,7 +21,10 @@ class NpusFree:
     def decide(self, call: Call, found: Outcome | None) -> Decision:
         assert found is not None
         wanted = {int(number) for number in call.args["npus"]}
-        table = npu.parse_info(found)
+        try:
+            table = npu.parse_info(found)
+        except TaskFailed as error:
+            return Decision(failed=f"whether the NPUs are free is unknown: {error}")
         mine = [one for one in table.npus if one.physical_id in wanted]
         held = [why for one in mine if (why := npu.busy(one))]
         unknown = sorted(wanted - {one.physical_id for one in mine})
