@@ -193,7 +193,7 @@ def _all_npus(placement: Placement, width: int, problems: list[Problem]) -> tupl
     settings = placement.settings
     if settings.hardware != "auto":
         return tuple(range(catalogue.hardware()[settings.hardware].npus))
-    if settings.dp is None:
+    if settings.dp is None and placement.variables.get("hardware", "auto") == "auto":
         hint = "say hardware: a2 or a3, or npus, or dp"
         problems.append(placement.problem("hardware", "is auto, so the number of NPUs is not known yet", hint))
     return tuple(range((settings.dp_local or settings.dp or 1) * width))

@@ -152,7 +152,7 @@ def _inventory(placement: Placement, name: str, templar: Templar, problems: list
     try:
         values = templar.render(getattr(placement.settings, name))
     except TemplateError as error:
-        problems.append(placement.problem(name, str(error)))
+        problems.append(placement.problem(name, error.what))
         values = {}
     spelt = {spelling(str(key)) if name == "vllm_args" else str(key): value for key, value in values.items()}
     problems.extend(_misused(placement, name, spelt))

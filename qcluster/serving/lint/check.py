@@ -10,7 +10,7 @@ from qcluster.errors import Problem
 from qcluster.serving.lint import environment, pairing, ports, releases, sizes
 from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Rule, Subject
-from qcluster.serving.settings import origin_of
+from qcluster.serving.settings import problem_at
 
 RULES: tuple[Rule, ...] = (*releases.RULES, *pairing.RULES, *ports.RULES, *sizes.RULES, *environment.RULES)
 
@@ -63,9 +63,8 @@ def _finding(subject: Subject, rule: Rule, fault: Fault, known: Sequence[Ignore]
 def _place(subject: Subject, fault: Fault) -> tuple[str, int, str]:
     if fault.at is None:
         return subject.deployment.inventory.path, 0, ""
-    origin = origin_of(fault.at.host, fault.variable)
-    name = f"{fault.at.host.name}: {fault.variable}"
-    return origin.file or subject.deployment.inventory.path, origin.line, name
+    placed = problem_at(fault.at.host, fault.variable, fault.what)
+    return placed.file or subject.deployment.inventory.path, placed.line, placed.path
 
 
 def _ignores(drafted: Drafted) -> Iterator[Ignore]:

@@ -28,7 +28,7 @@ def collision(subject: Subject) -> Iterator[Fault]:
         pair = (_owner(subject, one), _owner(subject, other))
         if pair not in seen:
             seen.add(pair)
-            what = f"{one.host}: {_show(one)} meets {_show(other)}"
+            what = f"{_show(one)} meets {_show(other)}"
             yield Fault(what, "", _at(subject, other), _VARIABLES.get(other.purpose, "port_base"))
 
 

@@ -1,0 +1,63 @@
+"""Every lint rule strikes where it should, and says where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from serving_inventories import written
+
+from qcluster.inventory import load
+from qcluster.serving.lint.check import RULES, Finding, check
+from qcluster.serving.planner import draft
+
+ROOT = Path(__file__).parent.parent.parent
+CASES: dict[str, Any] = yaml.safe_load((ROOT / "tests/cases/serving/lint.yml").read_text(encoding="utf-8"))
+
+
+def findings(folder: Path, case: dict[str, Any]) -> list[Finding]:
+    return check(draft(written(folder, case)))
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_a_rule_strikes(rule: str, tmp_path: Path) -> None:
+    found = findings(tmp_path, CASES[rule])
+    assert rule in {one.rule for one in found}, "\n".join(map(str, found))
+
+
+def test_every_rule_has_a_case_and_an_id_of_its_own() -> None:
+    ids = [rule.id for rule in RULES]
+    assert sorted({*ids, "QC100"}) == sorted(CASES)
+    assert len(ids) == len(set(ids)) >= 40
+
+
+def test_rules_are_described() -> None:
+    for rule in RULES:
+        assert rule.title and rule.source and rule.example, rule.id
+        assert rule.severity in ("error", "warning", "info")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "inventories").glob("*.yaml")), ids=lambda path: path.stem)
+def test_examples_are_clean(path: Path) -> None:
+    drafted = draft(load(path))
+    assert not drafted.problems
+    assert [str(one) for one in check(drafted) if one.severity != "info" and not one.ignored] == []
+
+
+def test_an_ignore_needs_a_reason_and_reaches_its_line(tmp_path: Path) -> None:
+    text = """\
+all:
+  vars:
+    hardware: a3
+    # qcluster: ignore QC410 one replica is enough for this test
+    dp: 1
+    release: v0.23.0rc1  # qcluster: ignore QC111
+  children:
+    standalone: {hosts: {s1: {ansible_host: 10.0.0.1}}}
+"""
+    found = {one.rule: one for one in findings(tmp_path, {"text": text})}
+    assert found["QC410"].ignored == "one replica is enough for this test"
+    assert found["QC111"].ignored == ""
+    assert (found["QC100"].line, found["QC100"].severity) == (6, "warning")
