@@ -10,13 +10,10 @@ import paramiko
 from qcluster.command import KILL_GRACE, Command, render
 from qcluster.result import Outcome
 from qcluster.transport.base import OnOutput
-from qcluster.transport.script import signal_of
+from qcluster.transport.script import LINGER, QUIET, apart, signal_of
 from qcluster.transport.session import Session
 from qcluster.transport.streams import STDERR, STDOUT
 from qcluster.transport.wire import exit_signal
-
-LINGER = 0.3
-"""Seconds of silence after a command's end, when a process that it left behind keeps the streams open."""
 
 LATE = 15
 """Seconds past a command's own deadline after which a silent host counts as lost."""
@@ -25,7 +22,7 @@ LATE = 15
 def run_in_channel(session: Session, command: Command, on_output: OnOutput | None = None) -> Outcome:
     """Run to the end. Raises EOFError when the connection was lost, `UnreachableError` when it never began."""
     started = time.monotonic()
-    session.start(render(command))
+    session.start(f"{QUIET}; {apart(render(command))}")
     feeder = _feed(session.channel, command.stdin)
     _collect(session, on_output, patience(command))
     code, signal = session.channel.recv_exit_status(), exit_signal(session.channel)

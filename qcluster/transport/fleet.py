@@ -41,7 +41,7 @@ class Fleet(Mapping[str, Transport]):
         if settings.connection == "local":
             from qcluster.transport.local import LocalTransport
 
-            return LocalTransport(settings.name)
+            return LocalTransport(settings.name, settings.become)
         from qcluster.transport.ssh import SshTransport
 
         gateways = self._gateways()

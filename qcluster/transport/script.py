@@ -13,6 +13,9 @@ from qcluster.result import Outcome
 INLINE_LIMIT = 48 * 1024
 """Bytes of stdin and command line that still travel through the persistent shell; more gets a channel of its own."""
 
+LINGER = 0.3
+"""Seconds of silence after a command's end, when a process that it left behind keeps the streams open."""
+
 _OWN_IDENTITY = re.compile(r"\$\{?(\$|PPID|0)|\bkill\b")
 """A script that asks for its own process id or name needs a process of its own."""
 
@@ -21,10 +24,14 @@ _BACKGROUND = re.compile(r"(?<![&>|<\\])&(?![&>\d-])")
 
 
 SHELL = "exec sh"
-SHELL_SETUP = "exec 3>&2 2>/dev/null\n"
-"""The persistent shell's own words ("Killed") are nobody's output: its commands' stderr goes through 3."""
 
-_STDERR = "2>&3 3>&-"
+QUIET = "exec 3>&2 2>/dev/null"
+"""The outer shell's own words ("Killed") are nobody's output: what it runs writes its stderr through 3."""
+
+
+def apart(line: str) -> str:
+    """`line` in a subshell, of which nothing stays behind in the shell."""
+    return f"({line}) 2>&3 3>&-"
 
 
 def marked(begin: str, line: str) -> str:
@@ -41,7 +48,7 @@ def login_line(script: str, become: Become | None, prompt: str) -> str:
 
 def local_line(command: Command) -> str:
     """The line for /bin/sh on the controller."""
-    line = f"export LC_ALL=C; {render(command)}"
+    line = f"export LC_ALL=C; {QUIET}; {apart(render(command))}"
     return login_line(line, command.become, "") if command.become else line
 
 
@@ -66,7 +73,7 @@ def inline(command: Command) -> str | None:
     if text is not None:
         stdin = b"" if command.argv[1] == "-s" else stdin
     else:
-        text = f"({render(command)}) {_STDERR}"
+        text = apart(render(command))
         stdin += b"\n" if command.argv[:2] == ("sh", "-s") and stdin else b""
     source = _stdin(stdin)
     if source is None or len(text) + len(source) > INLINE_LIMIT:
@@ -85,7 +92,7 @@ def _evaluated(command: Command) -> str | None:
     if script is None or command.timeout is not None or command.env or _OWN_IDENTITY.search(script):
         return None
     enter = f"cd {shlex.quote(command.cwd)} || exit\n" if command.cwd else ""
-    return f"({enter}set -- {shlex.join(args)}\neval {shlex.quote(script)}\n) {_STDERR}"
+    return apart(f"{enter}set -- {shlex.join(args)}\neval {shlex.quote(script)}\n")
 
 
 def _script(command: Command) -> tuple[str | None, tuple[str, ...]]:

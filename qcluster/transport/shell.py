@@ -13,7 +13,7 @@ from collections.abc import Callable
 from qcluster.command import Command
 from qcluster.result import Outcome
 from qcluster.transport.channel import patience
-from qcluster.transport.script import SHELL, SHELL_SETUP, mark_line, signal_of
+from qcluster.transport.script import QUIET, SHELL, mark_line, signal_of
 from qcluster.transport.session import Session
 from qcluster.transport.streams import STDERR, STDOUT
 from qcluster.transport.wire import exit_signal
@@ -30,7 +30,7 @@ class Shell:
 
     def start(self) -> None:
         self._session.start(SHELL)
-        self._send(SHELL_SETUP.encode())
+        self._send(f"{QUIET}\n".encode())
 
     @property
     def alive(self) -> bool:
