@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from qcluster.errors import InputError
 from qcluster.inventory.model import Inventory
 from qcluster.lab import boot
 from qcluster.lab.layout import Lab, load
 from qcluster.lab.variables import connected, deployment, lab_hosts
 
 DIRECTORY = "QCLUSTER_LAB_DIR"
+HOME = Path(".qcluster") / "lab"
 
 
 def ensure_lab(inventory: Inventory) -> Inventory:
@@ -26,13 +28,26 @@ def ensure_lab(inventory: Inventory) -> Inventory:
 def lab_directory(inventory: Inventory) -> Path:
     """`$QCLUSTER_LAB_DIR`, else `.qcluster/lab/<deployment>/` here."""
     chosen = os.environ.get(DIRECTORY)
-    return Path(chosen).absolute() if chosen else Path.cwd() / ".qcluster" / "lab" / deployment(inventory)
+    return Path(chosen).absolute() if chosen else Path.cwd() / HOME / deployment(inventory)
 
 
-def _inventory(path: Path) -> Inventory:
+def _read(path: Path) -> Inventory:
     from qcluster.inventory import load as load_inventory
 
     return load_inventory(path)
+
+
+def _directory(inventory: Path | None) -> Path:
+    """The lab that is meant: by inventory, by environment, or the only one here."""
+    if inventory is not None:
+        return lab_directory(_read(inventory))
+    if os.environ.get(DIRECTORY):
+        return Path(os.environ[DIRECTORY]).absolute()
+    found = sorted(path.parent for path in (Path.cwd() / HOME).glob("*/lab.json"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "none here"
+    raise InputError(f"which lab? Name its inventory, or set {DIRECTORY} (labs: {names})")
 
 
 @click.group()
@@ -40,25 +55,25 @@ def lab() -> None:
     """Simulated Ascend hosts behind a real SSH protocol."""
 
 
-_INVENTORY = click.argument("inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @lab.command()
-@_INVENTORY
+@click.argument("inventory", type=_FILE)
 def start(inventory: Path) -> None:
     """Boot the lab hosts of INVENTORY, or reuse those that run."""
-    read = _inventory(inventory)
+    read = _read(inventory)
     hosts = lab_hosts(read)
     if not hosts:
-        raise click.UsageError(f"{inventory} has no host with ansible_connection: lab")
+        raise InputError(f"{inventory} has no host with ansible_connection: lab")
     _show(boot.ensure(lab_directory(read), hosts))
 
 
 @lab.command()
-@_INVENTORY
-def status(inventory: Path) -> None:
-    """Say whether the lab runs and how to reach its hosts."""
-    found = load(lab_directory(_inventory(inventory)))
+@click.argument("inventory", type=_FILE, required=False)
+def status(inventory: Path | None) -> None:
+    """Say whether the lab runs and how to reach its hosts. Exit 1 when it does not run."""
+    found = load(_directory(inventory))
     if not boot.alive(found):
         click.echo(f"stopped: {found.directory}")
         raise SystemExit(1)
@@ -66,11 +81,35 @@ def status(inventory: Path) -> None:
 
 
 @lab.command()
-@_INVENTORY
-def stop(inventory: Path) -> None:
+@click.argument("inventory", type=_FILE, required=False)
+def stop(inventory: Path | None) -> None:
     """End the lab and everything that runs on its hosts."""
-    directory = lab_directory(_inventory(inventory))
+    directory = _directory(inventory)
     click.echo(f"{'stopped' if boot.stop(directory) else 'was not running'}: {directory}")
+
+
+@lab.command()
+@click.argument("name", required=False)
+@click.argument("words", nargs=-1)
+@click.option("-i", "--inventory", type=_FILE, help="The lab of this inventory.")
+@click.option("--clear", is_flag=True, help="Mend everything, or what NAME and WORDS say.")
+@click.option("--list", "catalogue", is_flag=True, help="Show every fault there is.")
+def fault(name: str | None, words: tuple[str, ...], inventory: Path | None, clear: bool, catalogue: bool) -> None:
+    """Break something: NAME with its host, NPU or pair. Without NAME: what is broken now."""
+    from qcluster.lab import faults
+
+    if catalogue:
+        for known, row in faults.FAULTS.items():
+            click.echo(f"{known:18} {row.form:7} {row.what}{f' [{row.value}]' if row.value else ''}")
+        return
+    directory = _directory(inventory)
+    if clear:
+        click.echo(f"{faults.clear(directory, name or '', words)} mended")
+    elif name:
+        click.echo(f"{name} {faults.put(directory, name, words)}")
+    else:
+        for kind, key, value in faults.active(directory):
+            click.echo(f"{kind} {key} {value}".rstrip())
 
 
 def _show(found: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from qcluster.lab.layout import Lab, LabHost
@@ -76,9 +77,11 @@ def vnic_ip(host: LabHost, npu: int) -> str:
     return f"192.168.{(1 + host.index) % 250 + 1}.{199 + npu}"
 
 
-def hccn_conf(host: LabHost) -> str:
+def hccn_conf(host: LabHost, addresses: Mapping[int, str] | None = None) -> str:
+    """/etc/hccn.conf, in the order of the driver's own; `addresses` where they differ from the devices' own."""
+    known = addresses or {npu: device_ip(host, npu) for npu in host.npus}
     return "".join(
-        f"address_{npu}={device_ip(host, npu)}\nnetmask_{npu}={NETMASK}\nnetdetect_{npu}={GATEWAY}\n"
+        f"address_{npu}={known[npu]}\nnetmask_{npu}={NETMASK}\nnetdetect_{npu}={GATEWAY}\n"
         f"gateway_{npu}={GATEWAY}\nsend_arp_status_{npu}=1\n"
         for npu in host.npus
     )

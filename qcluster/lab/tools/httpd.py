@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server and client: one thread a connection, keep-alive, chunked streams. `http.server` is slow to import."""
+"""A small HTTP/1.1 server and client: a thread a connection, keep-alive, chunks. `http.server` is slow to import."""
 
 from __future__ import annotations
 

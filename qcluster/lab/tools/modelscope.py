@@ -1,4 +1,4 @@
-"""Simulation of `modelscope download` and `hf download`: made-up weights, with progress, resumption and the faults of a hub."""
+"""Simulation of `modelscope download` and `hf download`: made-up weights, progress, resumption, a hub's faults."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def _split(words: list[str]) -> tuple[dict[str, str], list[str]]:
 def download(program: str, model: str, options: dict[str, str]) -> int:
     if here.fault("hub-down", here.host(), "all") is not None:
         here.complain(
-            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='www.modelscope.cn', port=443): Max retries exceeded"
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='www.modelscope.cn', port=443): "
+            "Max retries exceeded"
         )
         return 1
     if "/" not in model or here.fault("model-missing", model, "all") is not None:

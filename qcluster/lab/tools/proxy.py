@@ -1,7 +1,7 @@
 """Simulation of vllm-ascend's `load_balance_proxy_server_example.py`, with its habits and its bugs (facts §3.1).
 
-Retries go to the same server, a failed server's score is released at once (so it looks idle), `/healthcheck` asks nobody,
-and a decode node that fails yields HTTP 200 with an empty body.
+Retries go to the same server, a failed server's score is released at once (so it looks idle), `/healthcheck` asks
+nobody, and a decode node that fails yields HTTP 200 with an empty body.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from qcluster.lab.tools import here, httpd
 from qcluster.lab.tools.httpd import Reply, Request, Response, document
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
-BEFORE_PREFILL = {"do_remote_decode": True, "do_remote_prefill": False} | {
-    name: None for name in ("remote_engine_id", "remote_block_ids", "remote_host", "remote_port")
-}
+BEFORE_PREFILL = {"do_remote_decode": True, "do_remote_prefill": False} | dict.fromkeys(
+    ("remote_engine_id", "remote_block_ids", "remote_host", "remote_port")
+)
 LISTS = ("prefiller-hosts", "prefiller-ports", "decoder-hosts", "decoder-ports")
 DEFAULTS = {
     "port": ["8000"],
@@ -273,6 +273,7 @@ def main(argv: list[str]) -> None:
     here.say(f"INFO:     {here.SIMULATION}: load_balance_proxy_server_example.py")
     here.say(f"INFO:     Started server process [{os.getpid()}]\nINFO:     Waiting for application startup.")
     here.say(
-        f"INFO:     Application startup complete.\nINFO:     Uvicorn running on http://{host}:{port} (Press CTRL+C to quit)"
+        f"INFO:     Application startup complete.\nINFO:     Uvicorn running on http://{host}:{port} "
+        "(Press CTRL+C to quit)"
     )
     httpd.serve(server, Proxy(read))

@@ -92,8 +92,8 @@ def _serve(engine: Engine) -> None:
         server = httpd.listen(options.host, options.port)
     except OSError as error:
         raise Failed(
-            f"OSError: [Errno 98] error while attempting to bind on address ('{options.host}', {options.port}): address "
-            "already in use"
+            f"OSError: [Errno 98] error while attempting to bind on address ('{options.host}', {options.port}): "
+            "address already in use"
         ) from error
     threading.Thread(target=httpd.serve, args=(server, api), daemon=True).start()
     _announce(options)

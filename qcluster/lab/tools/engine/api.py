@@ -1,4 +1,4 @@
-"""The engine's HTTP API: the OpenAI paths, health, metrics, and the KV transfer parameters between prefill and decode."""
+"""The engine's HTTP API: the OpenAI paths, health, metrics, and the KV transfer parameters of both sides."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ class Api:
         used = len(text.tokens(prompt))
         if used + int(asked or 1) > longest:
             raise Refused(
-                f"'max_tokens' or 'max_completion_tokens' is too large: {asked}. This model's maximum context length is "
-                f"{longest} tokens and your request has {used} input tokens ({asked} > {longest} - {used}).",
+                f"'max_tokens' or 'max_completion_tokens' is too large: {asked}. This model's maximum context length "
+                f"is {longest} tokens and your request has {used} input tokens ({asked} > {longest} - {used}).",
                 "BadRequestError",
                 400,
             )

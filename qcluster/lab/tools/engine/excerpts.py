@@ -7,8 +7,8 @@ from __future__ import annotations
 
 EXCERPTS = {
     "oom": (
-        "RuntimeError: NPU out of memory. Tried to allocate 1.19 GiB (NPU 0; 60.97 GiB total capacity; 58.11 GiB already "
-        "allocated; 482.00 MiB free)"
+        "RuntimeError: NPU out of memory. Tried to allocate 1.19 GiB (NPU 0; 60.97 GiB total capacity; 58.11 GiB "
+        "already allocated; 482.00 MiB free)"
     ),
     "zmq": (
         "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.1.1:36000')\n"
@@ -44,12 +44,13 @@ EXCERPTS = {
         "(0.95, 60.8 GiB). Decrease GPU memory utilization or reduce GPU memory used by other processes."
     ),
     "cache": (
-        "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing "
-        "the engine."
+        "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when "
+        "initializing the engine."
     ),
     "hal": "ImportError: libascend_hal.so: cannot open shared object file: No such file or directory",
     "soc": (
-        "RuntimeError: the socversion Ascend910B1 of bin package does not match the socversion Ascend910_9391 of the device"
+        "RuntimeError: the socversion Ascend910B1 of bin package does not match the socversion "
+        "Ascend910_9391 of the device"
     ),
     "device-busy": "RuntimeError: rtSetDevice(0) failed, error code is 507033. drvErr=87: device is busy",
     "timeout": "TimeoutError: Timed out waiting for engine core processes to start.",

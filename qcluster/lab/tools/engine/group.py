@@ -57,8 +57,8 @@ class Group:
                     member, _ = server.accept()
                 except TimeoutError as error:
                     raise GroupFailed(
-                        "TimeoutError: Timed out waiting for engine core processes to start. This is often caused by slow "
-                        "weight loading for large models. Waited for VLLM_ENGINE_READY_TIMEOUT_S seconds."
+                        "TimeoutError: Timed out waiting for engine core processes to start. This is often caused by "
+                        "slow weight loading for large models. Waited for VLLM_ENGINE_READY_TIMEOUT_S seconds."
                     ) from error
                 present += int(member.recv(64) or b"0")
                 self.sockets.append(member)

@@ -26,7 +26,8 @@ def visible(count: int) -> list[int]:
         raise Unusable(f"RuntimeError: ASCEND_RT_VISIBLE_DEVICES:{outside[0]} out of range [0-{len(mapped)})")
     if len(indices) < count:
         raise Unusable(
-            f"ValueError: World size ({count}) is larger than the number of available NPUs ({len(indices)}) in this node."
+            f"ValueError: World size ({count}) is larger than the number of available NPUs ({len(indices)}) in this "
+            "node."
         )
     return [mapped[index] for index in indices[:count]]
 
@@ -60,9 +61,9 @@ def check(devices: list[int], utilization: float) -> None:
         free = TOTAL_MB - IDLE_MB - used(device)
         if free < utilization * TOTAL_MB - IDLE_MB:
             raise Unusable(
-                f"ValueError: Free memory on device ({free / 1024:.2f}/64.0 GiB) on startup is less than desired GPU memory "
-                f"utilization ({utilization}, {utilization * 64:.2f} GiB). Decrease GPU memory utilization or reduce GPU "
-                "memory used by other processes."
+                f"ValueError: Free memory on device ({free / 1024:.2f}/64.0 GiB) on startup is less than desired GPU "
+                f"memory utilization ({utilization}, {utilization * 64:.2f} GiB). Decrease GPU memory utilization or reduce "
+                "GPU memory used by other processes."
             )
 
 

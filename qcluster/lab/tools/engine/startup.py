@@ -99,7 +99,8 @@ class Engine:
         version = ".".join(str(part) for part in self.options.version)
         options = self.options
         console.info(
-            f"Initializing a V1 LLM engine (v{version}) with config: model='{options.model.path}', tensor_parallel_size={options.tp}, data_parallel_size={options.dp}",
+            f"Initializing a V1 LLM engine (v{version}) with config: model='{options.model.path}', "
+            f"tensor_parallel_size={options.tp}, data_parallel_size={options.dp}",
             "core.py:93",
             self._core_name,
         )
@@ -112,7 +113,8 @@ class Engine:
         self.workers.start(options, self.devices)
         for rank in range(options.tp):
             console.info(
-                f"world_size={options.tp} rank={rank} local_rank={rank} distributed_init_method=tcp://{options.own_ip}:0 backend=hccl",
+                f"world_size={options.tp} rank={rank} local_rank={rank} "
+                f"distributed_init_method=tcp://{options.own_ip}:0 backend=hccl",
                 "parallel_state.py:1208",
                 f"Worker_TP{rank}",
             )
@@ -189,7 +191,8 @@ class Engine:
             ) from taken
         for rank in range(self.producer.count):
             console.info(
-                f"KVCacheSendingThread started listening on path: tcp://{self.producer.ip}:{self.producer.first + rank}. Thread: tp_rank={rank}",
+                f"KVCacheSendingThread started listening on path: tcp://{self.producer.ip}:"
+                f"{self.producer.first + rank}. Thread: tp_rank={rank}",
                 "mooncake_connector.py:402",
                 f"Worker_TP{rank}",
             )

@@ -1,4 +1,4 @@
-"""What a simulated model says: always the same for the same prompt, with or without a prefill node, and right on a few facts."""
+"""What a simulated model says: the same for the same prompt, prefilled elsewhere or not, and right on a few facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KV transfer between a prefill and a decode engine: the handshake ports are real, the KV cache is the prompt itself."""
+"""KV transfer from a prefill to a decode engine: the handshake ports are real, the KV cache is the prompt itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 from qcluster.lab.tools import here, httpd
 from qcluster.lab.tools.engine.options import Options
-
 
 HELD = 1000
 """Requests whose KV cache a prefill node keeps; the oldest goes first."""
@@ -51,7 +50,7 @@ class Producer:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        """One thread for all ports: `GET ID` is answered with the host's name, whether hccn.conf is there, and the prompt."""
+        """One thread for all ports: an id is answered with the host's name, `held` or `gone`, and hccn.conf's presence."""
         selector = selectors.DefaultSelector()
         for server in self.sockets:
             selector.register(server, selectors.EVENT_READ)
@@ -130,7 +129,7 @@ def _path_broken(prefill: str) -> str:
 
 
 def has_hccn_conf() -> bool:
-    """Whether this process can read /etc/hccn.conf: it exists on the host, and is mounted where there is a container."""
+    """Whether this process can read /etc/hccn.conf: it is on the host, and mounted where there is a container."""
     from qcluster.lab.tools.engine.hbm import own_container
 
     if not here.root():
