@@ -21,6 +21,7 @@ from qcluster.templating.errors import Missing
 from qcluster.templating.values import LazyDict, LazyList, finish
 
 _MUTATORS = re.compile(r"\.\s*(?:append|clear|extend|insert|pop|popitem|remove|reverse|setdefault|sort|update)\b")
+_ESCAPE, _ESCAPES = re.compile(r"\\(.)", re.DOTALL), frozenset("\\'\"abfnrtvxuUN01234567\n")
 _BITS = frozenset(("__and__", "__lshift__", "__or__", "__rshift__", "__xor__"))
 _RUN = "\0run"  # no variable can have this name
 _absent = object()
@@ -39,20 +40,29 @@ class _Generator(NativeCodeGenerator):
 
 
 class _Lexer(Lexer):
-    """Takes backslashes in the strings of `{{ }}` literally: YAML has read the escapes already, once is enough."""
+    """Takes backslashes in the strings of `{{ }}` literally: YAML has read the escapes already, once is enough.
+
+    Elsewhere (`{% %}`, conditions, template files) Jinja's escapes hold, and a backslash that begins none is itself.
+    """
+
+    def __init__(self, environment: jinja2.Environment, literal: bool):
+        super().__init__(environment)
+        self._literal = literal
 
     def tokeniter(
         self, source: str, name: str | None, filename: str | None = None, state: str | None = None
     ) -> Iterator[tuple[int, str, str]]:
-        inside = state == "variable"
+        inside = False
         for line, token, value in super().tokeniter(source, name, filename, state):
-            if token == TOKEN_VARIABLE_BEGIN:
-                inside = True
-            elif token == TOKEN_VARIABLE_END:
-                inside = False
-            elif inside and token == TOKEN_STRING:
-                value = value.replace("\\", "\\\\")
+            if token in (TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END):
+                inside = token == TOKEN_VARIABLE_BEGIN
+            elif token == TOKEN_STRING and "\\" in value:
+                value = value.replace("\\", "\\\\") if inside and self._literal else _ESCAPE.sub(_kept, value)
             yield line, token, value
+
+
+def _kept(match: re.Match[str]) -> str:
+    return match[0] if match[1] in _ESCAPES else "\\" + match[0]
 
 
 class VariableContext(Context):
@@ -115,7 +125,7 @@ class Environment(SandboxedEnvironment):
     @property
     def lexer(self) -> Lexer:
         if self._own_lexer is None:
-            self._own_lexer = _Lexer(self) if self._literal else Lexer(self)
+            self._own_lexer = _Lexer(self, self._literal)
         return self._own_lexer
 
     def install(self, filters: Mapping[str, Callable[..., Any]], tests: Mapping[str, Callable[..., Any]]) -> None:
@@ -190,6 +200,12 @@ def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def lazy(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks a filter or test that reads only some items of a container: the others are not rendered for it."""
+    function.lazy = True  # type: ignore[attr-defined]
+    return function
+
+
 _JINJA_SEES_MISSING = frozenset(("do_default", "test_defined", "test_undefined"))
 _JINJA_LAZY = frozenset(
     f"{prefix}do_{name}"
@@ -218,14 +234,14 @@ def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     if getattr(function, "sees_missing", False) or name in _JINJA_SEES_MISSING:
         return function
-    lazy = name in _JINJA_LAZY or getattr(function, "lazy", False)
+    reads_some = name in _JINJA_LAZY or getattr(function, "lazy", False)
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         gone = _first_missing(args, kwargs)
         if gone is not None:
             return gone
-        if not lazy:
+        if not reads_some:
             args = tuple(map(_whole, args))
             kwargs = {key: _whole(value) for key, value in kwargs.items()}
         result = function(*args, **kwargs)

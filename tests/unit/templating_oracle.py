@@ -11,7 +11,7 @@ import yaml
 
 
 def main(folder: str) -> None:
-    """`folder` holds variables.yml and agree.yml. Every answer is [type, value], or ["error", message]."""
+    """`folder` holds variables.yml, agree.yml, differ.yml. An answer is [type, value], or ["error", message]."""
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar, trust_as_template
 
@@ -22,25 +22,31 @@ def main(folder: str) -> None:
             return {key: trusted(item) for key, item in value.items()}
         return [trusted(item) for item in value] if isinstance(value, list) else value
 
-    variables = yaml.safe_load((Path(folder) / "variables.yml").read_text())
-    cases = yaml.safe_load((Path(folder) / "agree.yml").read_text())
-    templar = Templar(loader=DataLoader(), variables=trusted(variables))
+    def read(name: str) -> Any:
+        return yaml.safe_load((Path(folder) / name).read_text(encoding="utf-8"))
 
-    def answer(ask: Any, text: str) -> list[Any]:
+    templar = Templar(loader=DataLoader(), variables=trusted(read("variables.yml")))
+
+    def answers(template: Any, condition: Any) -> list[Any]:
         try:
+            text = template if template is not None else condition
+            ask = templar.template if template is not None else templar.evaluate_conditional
             value = ask(trust_as_template(text))
         except Exception as error:
-            return ["error", str(error)]
+            return ["error", _chain(error)]
         return [type_name(value), json.loads(json.dumps(value, default=repr))]
 
-    print(
-        json.dumps(
-            {
-                "values": [answer(templar.template, text) for text in cases["values"]],
-                "conditions": [answer(templar.evaluate_conditional, text) for text in cases["conditions"]],
-            }
-        )
-    )
+    agree = read("agree.yml")
+    found = {
+        "values": [answers(text, None) for text in agree["values"]],
+        "conditions": [answers(None, text) for text in agree["conditions"]],
+        "differ": [answers(case.get("template"), case.get("condition")) for case in read("differ.yml")],
+    }
+    print(json.dumps(found))
+
+
+def _chain(error: BaseException | None) -> str:
+    return f"{error} {_chain(error.__cause__)}" if error is not None else ""
 
 
 def type_name(value: object) -> str:

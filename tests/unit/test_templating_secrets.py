@@ -1,0 +1,59 @@
+"""A secret that goes into a template comes out as a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from qcluster.secret import Secret
+from qcluster.templating import Templar
+
+SECRET = "canary-7"
+VARIABLES = {"key": Secret(SECRET), "alias": "{{ key }}", "config": {"auth": Secret(SECRET), "port": 1}, "n": 3}
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ key }}", "Bearer {{ key }}", "{{ alias }}", "{{ config.auth }}", "{{ key | upper | lower }}!", "{{ key }}\n"],
+)
+def test_a_text_with_a_secret_in_it_is_a_secret(template: str) -> None:
+    result = Templar(VARIABLES).render(template)
+    assert isinstance(result, Secret)
+    assert SECRET in result.reveal()
+    assert str(result) == "***"
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("{{ key == 'canary-7' }}", True),
+        ("{{ key | length }}", 8),
+        ("{{ 'set' if key else 'unset' }}", "set"),
+        ("{{ n }}", 3),
+        ("{{ config.port }}", 1),
+    ],
+)
+def test_what_does_not_contain_it_is_ordinary(template: str, value: object) -> None:
+    assert Templar(VARIABLES).render(template) == value
+
+
+def test_a_container_keeps_its_secrets_apart() -> None:
+    result = Templar(VARIABLES).render({"header": "X {{ key }}", "port": "{{ n }}", "all": "{{ config }}"})
+    assert isinstance(result["header"], Secret)
+    assert isinstance(result["all"]["auth"], Secret)
+    assert result["port"] == 3 and result["all"]["port"] == 1
+
+
+def test_conditions_can_compare_secrets() -> None:
+    assert Templar(VARIABLES).condition("key == 'canary-7' and alias != 'x'")
+
+
+def test_a_template_file_with_a_secret_is_a_secret() -> None:
+    result = Templar(VARIABLES).text("key={{ key }}\nport={{ n }}\n")
+    assert isinstance(result, Secret)
+    assert result.reveal() == f"key={SECRET}\nport=3\n"
+
+
+def test_a_filter_gets_the_real_text() -> None:
+    result = Templar(VARIABLES).render("{{ config | to_json }}")
+    assert isinstance(result, Secret)
+    assert result.reveal() == '{"auth": "canary-7", "port": 1}'
