@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from qcluster.diagnose.milestones import MILESTONES
 from qcluster.events import Event, HostFinished, HostStarted, PlayStarted, Progress, TaskStarted
 from qcluster.report.lines import title
 
@@ -52,9 +53,9 @@ class Board:
     def _move(self, event: Progress) -> None:
         known = self.moving.get((event.host, event.subject))
         since = known.since if known else event.at
-        self.moving[event.host, event.subject] = Moving(
-            event.subject, event.text, since, event.at, event.done, event.total, event.unit
-        )
+        done, total = extent(event)
+        moved = Moving(event.subject, event.text, since, event.at, done, total, event.unit)
+        self.moving[event.host, event.subject] = moved
 
     def rows(self, limit: int) -> Iterator[Moving]:
         """The running tasks and the things that have not reached their end, at most `limit`."""
@@ -65,3 +66,13 @@ class Board:
         """How many rows did not fit."""
         open_things = sum(not thing.total or thing.done < thing.total for thing in self.moving.values())
         return max(0, len(self.running) + open_things - limit)
+
+
+def extent(event: Progress) -> tuple[float, float]:
+    """How far, of how much. A start-up is counted in milestones, and between two of them in shards."""
+    order = [milestone.id for milestone in MILESTONES]
+    reached = event.data.get("milestone")
+    if reached not in order:
+        return event.done, event.total
+    between = event.done / event.total if event.total else 0.0
+    return order.index(reached) + between, len(order) - 1.0

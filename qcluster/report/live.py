@@ -12,10 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from qcluster.events import Event
+from qcluster.events import Event, Progress
 from qcluster.report.board import Board, Moving
 from qcluster.report.lines import Lines, Style
 
+ON_THE_BOARD = ("milestone", "bytes", "count")
+"""What moves is shown below; only what is said once scrolls by."""
 REFRESH = 8
 """Redraws a second."""
 
@@ -31,6 +33,8 @@ class LiveReporter:
 
     def __call__(self, event: Event) -> None:
         self._board.take(event)
+        if isinstance(event, Progress) and event.kind in ON_THE_BOARD:
+            return
         for line in self._lines.of(event):
             self._console.print(Text.from_ansi(line), soft_wrap=True)
 

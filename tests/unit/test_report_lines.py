@@ -21,7 +21,7 @@ from qcluster.events import (
     RunStarted,
     TaskStarted,
 )
-from qcluster.report.board import Board
+from qcluster.report.board import Board, extent
 from qcluster.report.console import is_live
 from qcluster.report.document import JsonReporter, JunitReporter
 from qcluster.report.fanout import fan_out
@@ -197,6 +197,16 @@ def test_the_board_shows_what_runs_and_drops_what_is_done() -> None:
     assert board.hidden(1) == 1
     board.take(RUN[4])
     assert [row.subject for row in board.rows(9)] == ["a-0"]
+
+
+def test_a_start_is_as_far_as_its_milestones_and_shards() -> None:
+    def at(milestone: str, done: float = 0, total: float = 0) -> Progress:
+        return Progress(1.0, "a", "a-0", "milestone", "", done, total, data={"milestone": milestone})
+
+    assert extent(at("weights", 1, 4)) == (extent(at("weights"))[0] + 0.25, extent(at("weights"))[1])
+    done, total = extent(at("complete"))
+    assert done == total
+    assert extent(Progress(1.0, "a", "image", "count", "", 3, 8)) == (3, 8)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (65, "1:05"), (3723, "1:02:03"), (-1, "0s")])
