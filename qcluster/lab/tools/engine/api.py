@@ -26,6 +26,9 @@ ROUTES = [
     "/v1/chat/completions",
 ]
 
+FIRST_TOKEN, NEXT_TOKEN = 0.02, 0.002
+"""Seconds that a simulated answer takes, so that concurrent requests overlap as they would."""
+
 
 class Refused(Exception):
     def __init__(self, message: str, kind: str, code: int):
@@ -153,6 +156,7 @@ class Api:
         self.counters.begin()
         try:
             self._hang()
+            time.sleep(FIRST_TOKEN)
             remote, sound = self._kv(job)
             pieces, reason = text.answer(job.prompt, job.limit, job.least) if sound else text.garbage(job.limit)
             self.counters.served(len(text.tokens(job.prompt)), len(pieces), reason, remote)
@@ -216,6 +220,7 @@ class Api:
     def _events(self, job: Job, pieces: list[str], reason: str) -> Iterator[bytes]:
         head = _head(job, chunk=True)
         for at, piece in enumerate(pieces):
+            time.sleep(NEXT_TOKEN if at else 0)
             last = reason if at == len(pieces) - 1 else None
             words = piece.lstrip() if job.chat and at == 0 else piece
             delta: dict[str, Any] = {"delta": {"content": words}} if job.chat else {"text": words}

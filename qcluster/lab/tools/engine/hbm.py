@@ -62,8 +62,8 @@ def check(devices: list[int], utilization: float) -> None:
         if free < utilization * TOTAL_MB - IDLE_MB:
             raise Unusable(
                 f"ValueError: Free memory on device ({free / 1024:.2f}/64.0 GiB) on startup is less than desired GPU "
-                f"memory utilization ({utilization}, {utilization * 64:.2f} GiB). Decrease GPU memory utilization or reduce "
-                "GPU memory used by other processes."
+                f"memory utilization ({utilization}, {utilization * 64:.2f} GiB). Decrease GPU memory utilization or "
+                "reduce GPU memory used by other processes."
             )
 
 

@@ -50,7 +50,7 @@ class Producer:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        """One thread for all ports: an id is answered with the host's name, `held` or `gone`, and hccn.conf's presence."""
+        """One thread for all ports: an id is answered with the host, held or gone, and whether hccn.conf is there."""
         selector = selectors.DefaultSelector()
         for server in self.sockets:
             selector.register(server, selectors.EVENT_READ)
