@@ -118,7 +118,7 @@ class Batch:
             play_hosts=self.hosts,
             magic=self._magic,
             params=step.params,
-            folders=search.bases(step.task, self.world.playbook.folder),
+            folders=search.bases(step.task, self.play.folder),
         )
 
     def begin(self, host: str, step: Step) -> None:
@@ -179,7 +179,7 @@ class Batch:
 
     def _read(self, ask: Ask) -> Answered | QclusterError:
         try:
-            answer = included.answer(self.world.playbook.library, ask)
+            answer = included.answer(self.play.library, ask)
         except QclusterError as error:
             return error
         known = {handler.uid for handler in self.handlers}
@@ -190,12 +190,12 @@ class Batch:
 
     def _learn(self, host: str, task: Task, done: Done, hosts: list[str]) -> None:
         world = self.world
-        for one in hosts:
+        for one in [done.facts_to] if done.facts_to else hosts:
             memory = world.recall(one)
             learn = memory.register if task.module == "set_fact" else memory.learn
             learn(done.facts)
-            if task.register:
-                memory.register({task.register: done.registered})
+        for one in hosts if task.register else ():
+            world.recall(one).register({task.register: done.registered})
         for other, facts in done.facts_for.items():
             world.recall(other).learn(facts)
 
@@ -220,6 +220,7 @@ class Batch:
             "ansible_play_hosts": alive,
             "ansible_play_hosts_all": list(self._all_hosts),
             "ansible_play_name": self.play.name,
+            "playbook_dir": self.play.folder,
         }
 
 

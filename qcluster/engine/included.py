@@ -37,7 +37,7 @@ class Answered:
 
     nodes: tuple[Node, ...]
     handlers: tuple[Task, ...] = ()
-    public: RoleUse | None = None
+    public: tuple[RoleUse, ...] = ()
 
 
 def parse(task: Task) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def answer(library: Library, ask: Ask) -> Answered:
 
 def _role(reader: Reader, ask: Ask) -> Answered:
     brought = roles.included(reader, ask.args, ask.task)
-    shown = brought.use if ask.args.get("public") else None
-    return Answered(brought.nodes, tuple(reader.handlers), shown)
+    own = (brought.use,) if brought.use and ask.args.get("public") else ()
+    return Answered(brought.nodes, tuple(reader.handlers), (*reader.used, *own))
 
 
 def _tasks(reader: Reader, ask: Ask) -> Answered:
@@ -66,7 +66,8 @@ def _tasks(reader: Reader, ask: Ask) -> Answered:
     if path is None:
         raise TaskFailed(f"Could not find or access '{name}' on the controller")
     known, _ = words.take(reader.notes, ask.args.get("apply") or {}, language.BLOCK)
-    return Answered(replace(reader, chain=()).file_nodes(path, ask.task.outer.narrow(known)), tuple(reader.handlers))
+    nodes = replace(reader, chain=()).file_nodes(path, ask.task.outer.narrow(known))
+    return Answered(nodes, tuple(reader.handlers), tuple(reader.used))
 
 
 def reason(error: Exception) -> str:

@@ -30,11 +30,13 @@ DEFAULT_RETRIES = 3
 
 @dataclass(frozen=True)
 class Done:
-    """What one task did on one host, and what follows from it. `registered` is never censored."""
+    """What one task did on one host, and what follows from it. `registered` is never censored. `facts_to` is the host
+    that facts belong to, where that is another one (`delegate_facts`)."""
 
     result: TaskResult
     registered: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    facts_to: str = ""
     facts_for: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
@@ -51,6 +53,7 @@ class Attempted:
     no_log: bool = False
     notify: tuple[str, ...] = ()
     ask: Ask | None = None
+    facts_to: str = ""
 
 
 def perform(job: Job) -> Done:
@@ -119,6 +122,7 @@ def _checked(job: Job, view: View, templar: Templar, part: Attempted, trouble: T
         part.ask = Ask(job.task, templar.render(job.ready.args), _params(job, view))
         return Raw({"changed": False, "include_args": part.ask.args})
     raw = _attempts(job, view, templar)
+    part.facts_to = job.target(templar) if job.flag("delegate_facts", templar) else ""
     part.notify = _names(job.task, templar) if raw.values.get("changed") and job.task.notify else ()
     return raw
 
@@ -256,6 +260,7 @@ def _done(job: Job, whole: Attempted, parts: list[Attempted], elapsed: float) ->
         result=_result(job, whole, whole.raw, elapsed),
         registered=whole.raw.values,
         facts=_merged(raws),
+        facts_to=next((part.facts_to for part in parts if part.facts_to), ""),
         facts_for={host: facts for raw in raws for host, facts in raw.facts_for.items()},
         notify=whole.notify,
         asks=tuple(part.ask for part in parts if part.ask),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +53,9 @@ class Bench:
             self._ready[task.uid] = self._make(task)
         return self._ready[task.uid]
 
-    def expose(self, use: RoleUse) -> None:
-        """A role that was included with `public: true`: its variables are seen by every later task."""
-        self.uses.append(use)
+    def expose(self, uses: Iterable[RoleUse]) -> None:
+        """Roles that an include brought for all: their variables are seen by every later task."""
+        self.uses.extend(uses)
         self._ready.clear()
 
     def _make(self, task: Task) -> Ready:
@@ -69,8 +69,8 @@ class Bench:
             args=args,
             typed=arguments.coerce(module.spec, args) if module is not None and plain else None,
             params={**role.params, **_role_magic(task.role)},
-            variables={**self.play.vars, **self.files, **self._public("vars"), **role.vars, **task.scope.vars},
-            defaults={**self._public("defaults"), **role.defaults},
+            variables={**self.play.vars, **self.files, **self._public("own_vars"), **role.vars, **task.scope.vars},
+            defaults={**self._public("own_defaults"), **role.defaults},
         )
 
     def _public(self, part: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from qcluster.engine.options import RunOptions
 from qcluster.engine.ready import Bench
 from qcluster.engine.strategy import STRATEGIES
 from qcluster.engine.world import World
-from qcluster.errors import EXIT_OK, InputError, Interrupted, TaskFailed, UnreachableError, worst_exit
+from qcluster.errors import EXIT_OK, InputError, Interrupted, QclusterError, TaskFailed, UnreachableError, worst_exit
 from qcluster.events import Emit, PlayFinished, PlayStarted, RunFinished, RunStarted
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.patterns import select
@@ -39,6 +39,7 @@ def run(
     began = options.clock()
     everybody = tuple(dict.fromkeys(host for _, hosts in plans for host in hosts))
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
+    code = EXIT_OK
     crew = Crew(options.forks or max(1, len(everybody)))
     try:
         _plays(world, crew, plans)
@@ -46,8 +47,12 @@ def run(
     except KeyboardInterrupt:
         options.cancelled.set()
         code = Interrupted.exit_code
-    crew.dismiss()
-    emit(RunFinished(options.clock(), code, world.tallies.recap(), options.clock() - began))
+    except QclusterError as error:
+        code = error.exit_code
+        raise
+    finally:
+        crew.dismiss()
+        emit(RunFinished(options.clock(), code, world.tallies.recap(), options.clock() - began))
     return code
 
 
@@ -137,7 +142,7 @@ def _named(world: World, play: Play, entry: Any) -> Mapping[str, Any]:
     path = find_vars(Path(play.where.file).parent, names if isinstance(names, list) else [names])
     if path is None:
         raise InputError(f"{play.where}: vars_files: no such file: {names!r}")
-    library: Library = world.playbook.library
+    library: Library = play.library
     notes = Notes()
     found = library.variables(path, notes)
     notes.raise_any()

@@ -122,7 +122,7 @@ class Walk:
         return failed or late
 
     def _task(self, task: Task, key: Key, params: Mapping[str, Any]) -> Steps:
-        if not self._chosen(task, key):
+        if not task.scope.handler and not self._chosen(task, key):
             return False
         answer = yield Step(key, task, params, self._rescues > 0, task.scope.handler)
         if answer.ran and self._ran:

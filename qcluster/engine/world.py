@@ -81,7 +81,6 @@ class World:
             "hostvars": HostVars(self),
             "groups": {name: list(group.hosts) for name, group in self.inventory.groups.items()},
             "omit": OMIT,
-            "playbook_dir": self.playbook.folder,
             "inventory_file": str(source),
             "inventory_dir": str(source if source.is_dir() else source.parent),
             "ansible_inventory_sources": [str(source)],

@@ -25,7 +25,7 @@ def load(
     modules: Iterable[str] = (),
     tags: Mapping[str, Any] | None = None,
 ) -> Playbook:
-    """The playbook of a file; its `library` is what includes read from when they run.
+    """The playbook of a file.
 
     `search` are folders that hold `roles/`. Raises InputError with every problem of the playbook and all its files.
     `qcluster.engine.load` calls this with the modules that exist.
@@ -39,4 +39,4 @@ def load(
         notes.extend(error.problems)
         found = ()
     notes.raise_any()
-    return Playbook(str(path), str(path.parent.resolve()), found, library)
+    return Playbook(str(path), found)

@@ -27,7 +27,8 @@ class Where:
 class RoleUse:
     """A role at one place of a playbook.
 
-    `defaults` and `vars` hold those of its dependencies too, its own winning; `params` were given where it is used.
+    `own_defaults` and `own_vars` hold those of its dependencies too; they are what the play's other tasks see.
+    `defaults` and `vars` hold also those of the roles that it is used from. `params` were given where it is used.
     """
 
     name: str
@@ -36,6 +37,8 @@ class RoleUse:
     vars: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
+    own_defaults: Mapping[str, Any] = field(default_factory=dict)
+    own_vars: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,12 +133,13 @@ class Task:
     @property
     def title(self) -> str:
         """What reports call it: its name, with the role's in front, else its module."""
-        name = self.name or self._by_module()
+        if self.module == "include_role":
+            return self.name or f"include_role : {self._included_role()}"
+        name = self.name or self.module
         return f"{self.scope.role.name} : {name}" if self.scope.role else name
 
-    def _by_module(self) -> str:
-        role = self.args.get("name", self.args.get("role")) if isinstance(self.args, Mapping) else ""
-        return f"include_role : {role}" if self.module == "include_role" else self.module
+    def _included_role(self) -> Any:
+        return self.args.get("name", self.args.get("role")) if isinstance(self.args, Mapping) else self.args
 
     @property
     def tags(self) -> frozenset[str]:
@@ -166,8 +170,12 @@ Node = Task | Block
 
 @dataclass(frozen=True, eq=False)
 class Play:
-    """Hosts and what to do with them. `sections` are pre_tasks, roles, tasks and post_tasks, in that order."""
+    """Hosts and what to do with them.
 
+    `sections` are pre_tasks, roles with tasks, and post_tasks. `library` is what its includes read from when they run.
+    """
+
+    library: Library
     name: str
     where: Where
     hosts: str
@@ -184,12 +192,15 @@ class Play:
     order: str = "inventory"
     force_handlers: bool = False
 
+    @property
+    def folder(self) -> str:
+        """What `playbook_dir` says."""
+        return str(self.library.folder.resolve())
+
 
 @dataclass(frozen=True, eq=False)
 class Playbook:
-    """All plays of one file, and of those that it imports. `folder` is what `playbook_dir` says."""
+    """All plays of one file, and of those that it imports."""
 
     path: str
-    folder: str
     plays: tuple[Play, ...]
-    library: Library

@@ -11,7 +11,7 @@ from qcluster import schema
 from qcluster.errors import InputError
 from qcluster.playbook import handlers, language, roles, syntax, words
 from qcluster.playbook.library import first_file
-from qcluster.playbook.model import Node, Play, RoleUse, Scope
+from qcluster.playbook.model import Node, Play, Scope
 from qcluster.playbook.notes import where
 from qcluster.playbook.tasks import Reader
 
@@ -40,7 +40,8 @@ def _imported(reader: Reader, entry: dict[str, Any]) -> Iterator[Play]:
         reader.notes.key(entry, key, "import_playbook", f"no such file: {entry[key]!r}")
         return
     try:
-        for play in plays(reader.within(path), reader.library.read(path)):
+        there = replace(reader, library=replace(reader.library, folder=path.parent))
+        for play in plays(there.within(path), reader.library.read(path)):
             yield replace(play, scope=play.scope.narrow(known), vars={**known.get("vars", {}), **play.vars})
     except InputError as error:
         reader.notes.extend(error.problems)
@@ -58,6 +59,7 @@ def _play(reader: Reader, entry: dict[str, Any]) -> Play:
     own = tuple(handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True))))
     handlers.check(reader, sections, (*reader.handlers, *own))
     return Play(
+        library=reader.library,
         name=known.get("name") or ",".join(known.get("hosts", ())),
         where=where(entry),
         hosts=",".join(str(one) for one in known.get("hosts", ())),
@@ -122,11 +124,3 @@ def _vars_file(reader: Reader, entry: dict[str, Any], name: Any) -> Any:
 def find_vars(folder: Path, names: list[Any]) -> Path | None:
     """The first of several files that exists, beside the playbook or in its `vars/`."""
     return first_file(base / str(name) for name in names for base in (folder / "vars", folder))
-
-
-def public(uses: tuple[RoleUse, ...], part: str) -> dict[str, Any]:
-    """What all roles of a play show to every task of it: their defaults, or their vars."""
-    joined: dict[str, Any] = {}
-    for use in uses:
-        joined.update(getattr(use, part))
-    return joined

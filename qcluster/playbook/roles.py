@@ -51,13 +51,21 @@ def listed(reader: Reader, entries: Any, scope: Scope) -> tuple[Node, ...]:
         reader.notes.value(entries, "roles", "a list of roles is wanted")
         return ()
     orders = [_order(reader, entries, index, scope) for index in range(len(entries))]
-    return tuple(node for order in orders if order for node in _enter(reader, order).nodes)
+    return tuple(node for order in orders if order for node in _shown(reader, order))
 
 
 def imported(reader: Reader, entry: dict[str, Any], module: str, scope: Scope) -> tuple[Node, ...]:
     """The tasks of `import_role`."""
     order = _asked(reader, entry[module], scope, entry)
-    return _enter(reader, order).nodes if order else ()
+    return _shown(reader, order) if order else ()
+
+
+def _shown(reader: Reader, order: Order) -> tuple[Node, ...]:
+    """The tasks of a role whose variables all tasks of the play see."""
+    brought = _enter(reader, order)
+    if brought.use:
+        reader.used.append(brought.use)
+    return brought.nodes
 
 
 def included(reader: Reader, args: Mapping[str, Any], task: Task) -> Brought:
@@ -140,7 +148,6 @@ class _Role:
         dependencies = [_enter(self.reader, order) for order in self._dependencies(self._scope(RoleUse("", "")))]
         uses = [one.use for one in dependencies if one.use]
         use = self._use(uses, outer)
-        self.reader.used.append(use)
         scope = self._scope(use)
         handlers = self._tasks("handlers", replace(scope, handler=True))
         self.reader.handlers.extend(task for task in handlers if isinstance(task, Task))
@@ -153,11 +160,15 @@ class _Role:
 
     def _use(self, dependencies: list[RoleUse], outer: RoleUse | None) -> RoleUse:
         inherited = outer or RoleUse("", "")
+        defaults = {**_joined(dependencies, "own_defaults"), **self._mapping("defaults")}
+        variables = {**_joined(dependencies, "own_vars"), **self._mapping("vars")}
         return RoleUse(
             name=Path(self.order.name).name,
             path=str(self.folder),
-            defaults={**inherited.defaults, **_joined(dependencies, "defaults"), **self._mapping("defaults")},
-            vars={**inherited.vars, **_joined(dependencies, "vars"), **self._mapping("vars")},
+            defaults={**inherited.defaults, **defaults},
+            vars={**inherited.vars, **variables},
+            own_defaults=defaults,
+            own_vars=variables,
             params={**inherited.params, **self.order.params},
             parents=(*inherited.parents, inherited.name) if outer and outer.name else (),
         )
