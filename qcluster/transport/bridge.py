@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
@@ -33,9 +34,23 @@ def _up(sock: socket.socket, channel: paramiko.Channel) -> None:
     try:
         while data := sock.recv(_CHUNK):
             channel.sendall(data)
-        channel.shutdown_write()
-    except OSError:
+        _half_close(channel)
+    except (OSError, EOFError):
         channel.close()
+
+
+def _half_close(channel: paramiko.Channel) -> None:
+    """End our direction. Where the other side ends as well, `close` sends EOF and CLOSE in one.
+
+    paramiko answers the other side's CLOSE in a thread of its own; an EOF of ours that is sent after that answer makes
+    the server drop the whole connection, with everything on it. So EOF alone goes only to a stream that stays open.
+    """
+    for _ in range(25):
+        if channel.closed or channel.eof_received:
+            channel.close()
+            return
+        time.sleep(0.01)
+    channel.shutdown_write()
 
 
 def _down(channel: paramiko.Channel, sock: socket.socket) -> None:
