@@ -33,6 +33,6 @@ def picture(plan: Mapping[str, Any] | None) -> str:
     if plan is None:
         return ""
     from qcluster.serving.plan import from_json
-    from qcluster.serving.svg import draw
+    from qcluster.serving.picture import svg
 
-    return draw(from_json(plan))
+    return svg(from_json(plan))

@@ -80,7 +80,7 @@ def _running(session: Session, plan: Plan, name: str) -> instances.Running | Non
         if one.host == name
     ]
     if plan.proxy and plan.proxy.host == name:
-        asked.append(instances.Asked("proxy", plan.proxy.log, f"{homes[name]}/{plan.proxy.container}/run"))
+        asked.append(instances.Asked("proxy", plan.proxy.log, f"{homes[name]}/{plan.proxy.container}/run", "entry"))
     try:
         return ask(session.fleet[name].run, instances.running(plan.deployment, asked))
     except (UnreachableError, UnreadableOutput) as error:

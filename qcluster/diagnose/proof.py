@@ -37,10 +37,10 @@ def chat(model: str, prompt: str, tokens: int) -> Ask:
     return Ask("/v1/chat/completions", {"model": model, "messages": messages, "max_tokens": tokens, "temperature": 0})
 
 
-def asks(model: str, count: int) -> tuple[Ask, ...]:
-    """`count` requests, completions and chats in turn."""
+def asks(model: str, count: int, tokens: int) -> tuple[Ask, ...]:
+    """`count` requests of at most `tokens` tokens, completions and chats in turn."""
     kinds = (completion, chat)
-    return tuple(kinds[i % 2](model, QUESTIONS[i // 2 % len(QUESTIONS)][0], 16) for i in range(count))
+    return tuple(kinds[i % 2](model, QUESTIONS[i // 2 % len(QUESTIONS)][0], tokens) for i in range(count))
 
 
 def text_of(answer: Answer) -> str:

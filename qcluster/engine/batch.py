@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qcluster.engine import included, search
+from qcluster.engine import included
 from qcluster.engine.chosen import chooser, start_key
 from qcluster.engine.included import Answered, Ask
 from qcluster.engine.job import Job
@@ -118,7 +118,6 @@ class Batch:
             play_hosts=self.hosts,
             magic=self._magic,
             params=step.params,
-            folders=search.bases(step.task, self.play.folder),
         )
 
     def begin(self, host: str, step: Step) -> None:

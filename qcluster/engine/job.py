@@ -36,7 +36,6 @@ class Job:
     play_hosts: tuple[str, ...]
     magic: Mapping[str, Any]
     params: Mapping[str, Any]
-    folders: tuple[Path, ...]
 
     @property
     def task(self) -> Task:
@@ -88,18 +87,18 @@ class Job:
         options, ready = self.world.options, self.ready
         args = ready.typed
         if args is None:
-            args = arguments.coerce(ready.spec, templar.render(ready.args))
+            args = arguments.coerce(ready.spec, ready.args(templar))
         return Call(
             host=self.host,
             args=args,
             variables=view,
             check=self.flag("check_mode", templar, options.check),
             diff=self.flag("diff", templar, options.diff),
-            find=partial(search.find, self.folders),
+            find=partial(search.find, self.ready.folders),
             template=templar.render,
             state_dir=self.state_dir(view, templar),
             evaluate=templar.evaluate,
-            template_file=partial(template_file, view, self.folders),
+            template_file=partial(template_file, view, self.ready.folders),
             verbosity=options.verbosity,
         )
 

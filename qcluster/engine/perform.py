@@ -119,7 +119,7 @@ def _checked(job: Job, view: View, templar: Templar, part: Attempted, trouble: T
     if trouble:
         raise trouble
     if job.ready.module is None:
-        part.ask = Ask(job.task, templar.render(job.ready.args), _params(job, view))
+        part.ask = Ask(job.task, job.ready.args(templar), _params(job, view))
         return Raw({"changed": False, "include_args": part.ask.args})
     raw = _attempts(job, view, templar)
     part.facts_to = job.target(templar) if job.flag("delegate_facts", templar) else ""

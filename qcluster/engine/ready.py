@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from qcluster.engine import included, validate
+from qcluster.engine import included, search, validate
 from qcluster.modules import arguments, table
 from qcluster.modules.base import Action, Module, Spec
 from qcluster.playbook.model import Play, RoleUse, Task
 from qcluster.playbook.roles import VALIDATE
+from qcluster.templating import OMIT, Templar
 from qcluster.templating.values import is_plain
 
 CONTROL = ("include_tasks", "include_role", "meta")
@@ -20,16 +22,28 @@ CONTROL = ("include_tasks", "include_role", "meta")
 class Ready:
     """A task with its module, its arguments parsed, and its own layers of variables.
 
-    `typed` holds the checked arguments where they have no template in them, else None.
+    `typed` holds the checked arguments where they have no template in them, else None; `fixed` are those arguments
+    without one, `moving` those with. `folders` are where its files are looked up.
     """
 
     task: Task
     module: Module | Action | None
-    args: Any
+    fixed: Mapping[str, Any]
+    moving: tuple[tuple[Any, Any], ...]
     typed: Mapping[str, Any] | None
     params: Mapping[str, Any]
     variables: Mapping[str, Any]
     defaults: Mapping[str, Any]
+    folders: tuple[Path, ...]
+
+    def args(self, templar: Templar) -> dict[str, Any]:
+        """The arguments as they are on one host; those that are `omit` are gone."""
+        given = {**self.fixed}
+        for name, raw in self.moving:
+            value = templar.render(raw)
+            if value is not OMIT:
+                given[templar.render(name)] = value
+        return given
 
     @property
     def spec(self) -> Spec:
@@ -61,16 +75,18 @@ class Bench:
     def _make(self, task: Task) -> Ready:
         module = lookup(task.module)
         args = included.parse(task) if module is None else parse(module.spec, task.args)
-        plain = module is not None and is_plain(args)
+        moving = tuple(pair for pair in args.items() if not is_plain(pair[0]) or not is_plain(pair[1]))
         role = task.role or RoleUse("", "")
         return Ready(
             task=task,
             module=module,
-            args=args,
-            typed=arguments.coerce(module.spec, args) if module is not None and plain else None,
+            fixed={name: args[name] for name in args if (name, args[name]) not in moving},
+            moving=moving,
+            typed=arguments.coerce(module.spec, args) if module is not None and not moving else None,
             params={**role.params, **_role_magic(task.role)},
             variables={**self.play.vars, **self.files, **self._public("own_vars"), **role.vars, **task.scope.vars},
             defaults={**self._public("own_defaults"), **role.defaults},
+            folders=search.bases(task, self.play.folder),
         )
 
     def _public(self, part: str) -> dict[str, Any]:

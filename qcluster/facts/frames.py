@@ -17,7 +17,7 @@ _HEAD = re.compile(rb"@([A-Za-z0-9_./-]{1,200}) (-|\d{1,3}) (\d{1,9})\n")
 PRELUDE = r"""
 LC_ALL=C; export LC_ALL
 limit=$1; delays=$2; shift 2
-hung=' '; stuck=0
+hung=' '; stuck=0; given_up=
 
 # frame KEY EXIT TEXT
 frame() { printf '@%s %s %s\n%s\n' "$1" "$2" "${#3}" "$3"; }
@@ -30,19 +30,26 @@ on_path() {
   return 127
 }
 
-# ask KEY OWNER COMMAND...: one question with a deadline. A busy tool (exit 11 or 31) is asked again after each delay.
-# An OWNER (an NPU) that hung once is not asked again, and after three of them nobody is.
+# is_busy: did the tool just say that somebody else holds it?
+is_busy() { case $rc:$said in 11:*|31:*|*'is busy, please try again'*) return 0;; esac; return 1; }
+
+# once COMMAND...: one question with a deadline
+once() { said=$(timeout -k 2 "$limit" "$@" 2>&1 </dev/null); rc=$?; }
+
+# ask KEY OWNER COMMAND...: a busy tool (exit 11 or 31) is asked again after each delay; one that stays busy is not
+# waited for a second time. An OWNER (an NPU) that hung is not asked again, and after three in trouble nobody is.
 ask() {
   key=$1; owner=$2; shift 2
-  case $hung in *" $owner "*) frame "$key" - ''; return;; esac
-  if [ "$stuck" -ge 3 ]; then frame "$key" - ''; return; fi
-  said=$(timeout -k 2 "$limit" "$@" 2>&1 </dev/null); rc=$?
+  case $hung in *" $owner "*) frame "$key" - hung; return;; esac
+  if [ "$stuck" -ge 3 ]; then frame "$key" - "$given_up"; return; fi
+  once "$@"
   for delay in $delays; do
-    case $rc:$said in 11:*|31:*|*'is busy, please try again'*) ;; *) break;; esac
+    is_busy || break
     sleep "$delay"
-    said=$(timeout -k 2 "$limit" "$@" 2>&1 </dev/null); rc=$?
+    once "$@"
   done
-  case $rc in 124|137) hung="$hung$owner "; stuck=$((stuck + 1));; esac
+  if is_busy; then delays=; given_up=busy; stuck=$((stuck + 1)); fi
+  case $rc in 124|137) hung="$hung$owner "; given_up=hung; stuck=$((stuck + 1));; esac
   frame "$key" "$rc" "$said"
 }
 
@@ -60,7 +67,8 @@ CLOSE = "\nframe end 0 ''\n"
 
 @dataclass(frozen=True)
 class Frame:
-    """One answer. `exit` is None where the question was not asked, because its owner or the tool had hung before."""
+    """One answer. `exit` is None where the question was not asked; `text` is `hung` or `busy` then: what the tool did
+    before."""
 
     key: str
     exit: int | None

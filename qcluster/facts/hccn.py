@@ -203,7 +203,10 @@ _REFUSALS = (
 def refusal(frame: Frame) -> Trouble | None:
     """What kept the tool from answering, where it says so."""
     if frame.exit is None:
-        return Trouble("timeout", "not asked: the tool had hung before")
+        busy = frame.text == "busy"
+        return Trouble(
+            "tool-busy" if busy else "timeout", f"not asked: the tool {'was busy' if busy else 'hung'} before"
+        )
     for cause, exits, words in _REFUSALS:
         if frame.exit in exits or (frame.exit and re.search(words, frame.text[:MAX_LINE], re.MULTILINE)):
             return Trouble(cause, frame.text or f"exit {frame.exit}")

@@ -137,7 +137,7 @@ def _table(lines: Sequence[str]) -> tuple[npu.NpuTable | None, str]:
     try:
         return npu.parse_table(text), ""
     except UnreadableOutput as error:
-        return None, text.strip() or str(error)
+        return None, str(error) if "+-" in text or not text.strip() else text.strip()
 
 
 def _assignments(lines: Sequence[str]) -> dict[str, str]:

@@ -13,17 +13,17 @@ from qcluster.result import Outcome
 
 HOME = "<fact:home>"
 SCRIPT = r"""
-# deployment, docker's format, then three words an engine: name log run-folder
+# deployment, docker's format, then four words an engine: name log run-folder stem
 at_home() { case $1 in '<fact:home>'*) printf %s "$HOME${1#'<fact:home>'}" ;; *) printf %s "$1" ;; esac; }
 echo "@containers"
 docker ps -a --no-trunc --filter "label=qcluster.deployment=$1" --format "$2" 2>/dev/null
 shift 2
 while [ $# -gt 0 ]; do
-  name=$1 log=$(at_home "$2") run=$(at_home "$3"); shift 3
+  name=$1 log=$(at_home "$2") run=$(at_home "$3") stem=$4; shift 4
   state=never age=0 code=-
-  if [ -e "$run/$name.pid" ]; then
-    age=$(( $(date +%s) - $(stat -c %Y "$run/$name.pid") ))
-    if [ -e "$run/$name.exit" ]; then state=exited code=$(cat "$run/$name.exit"); else state=running; fi
+  if [ -e "$run/$stem.pid" ]; then
+    age=$(( $(date +%s) - $(stat -c %Y "$run/$stem.pid") ))
+    if [ -e "$run/$stem.exit" ]; then state=exited code=$(cat "$run/$stem.exit"); else state=running; fi
   fi
   echo "@engine $name $state $age $code"
   tail -n 400 "$log" 2>/dev/null | cut -c 1-400 | sed 's/^/ /'
@@ -61,11 +61,13 @@ class Asked:
     name: str
     log: str
     run_dir: str
+    stem: str = ""
+    """The name of its pid file, where that is not its own (the proxy is its container's entry)."""
 
 
 def running(deployment: str, engines: Sequence[Asked]) -> Fact[Running]:
     """All engines of one host."""
-    words = [word for one in engines for word in (one.name, one.log, one.run_dir)]
+    words = [word for one in engines for word in (one.name, one.log, one.run_dir, one.stem or one.name)]
     return Fact(sh(SCRIPT, deployment, docker.LISTING, *words, timeout=60), parse)
 
 

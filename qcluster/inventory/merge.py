@@ -20,7 +20,7 @@ Layer = tuple[str, Mapping[str, Any]]
 def build(path: Path, draft: Draft, extra: Mapping[str, Any]) -> Inventory:
     """The finished inventory."""
     ranks, members = _ranks(draft), _members(draft)
-    hosts = {name: _host(draft, name, _groups_of(members, ranks, name), extra) for name in members["all"]}
+    hosts = {name: _host(draft, name, _groups_of(members, ranks, name), extra) for name in draft.hosts}
     groups = {name: _group(draft, name, members[name]) for name in draft.groups}
     return Inventory(str(path), hosts, groups)
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from qcluster.errors import InputError
+from qcluster.facts.docker import DIGEST
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.serving.plan import HostPlan
 
@@ -35,7 +36,22 @@ class BindPlan:
             return Report(failed=str(error), fatal=error.exit_code)
         document = as_json(bound)
         values = {"bound": sorted(set(seen) - set(silent)), "silent": silent, "digest": document["digest"]}
-        return Report(facts_for={name: part(document, name) for name in reach.fleet}, values=values)
+        serving_already = {"qcluster_unchanged": unchanged(document, seen)}
+        return Report(
+            facts_for={name: {**part(document, name), **serving_already} for name in reach.fleet}, values=values
+        )
+
+
+def unchanged(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | None]) -> bool:
+    """Whether every container of the plan runs already with the digest it should have."""
+    running = {
+        (host, one["name"], one["digest"])
+        for host, facts in seen.items()
+        for one in (facts or {}).get("containers", ())
+        if one["state"] == "running"
+    }
+    boxes = [box for host in document["hosts"] for box in host["containers"]]
+    return bool(boxes) and all((box["host"], box["name"], box["labels"][DIGEST]) in running for box in boxes)
 
 
 def blindness(seen: Mapping[str, Mapping[str, Any] | None]) -> list[str]:

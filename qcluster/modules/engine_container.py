@@ -283,7 +283,8 @@ def _foreign(want: Wanted, have: docker.Inspected) -> bool:
 
 
 def _same(want: Wanted, have: docker.Inspected | None) -> bool:
-    return have is not None and all(have.labels.get(key) == want.labels.get(key) for key in (docker.DIGEST, docker.SCRIPTS))
+    marks = (docker.DIGEST, docker.SCRIPTS)
+    return have is not None and all(have.labels.get(mark) == want.labels.get(mark) for mark in marks)
 
 
 def _sha(data: bytes) -> str:

@@ -29,6 +29,7 @@ from qcluster.modules.streams import note
 from qcluster.secret import Secret
 
 ROUNDS = 5
+TOKENS = 16
 REPEATS = 3
 
 
@@ -139,7 +140,7 @@ def _alive(scene: Scene, reach: Reach, one: Endpoint) -> str:
 
 def _directly(scene: Scene, reach: Reach) -> dict[str, Any]:
     """Without a proxy every instance is a service of its own."""
-    work = [(one, what) for one in scene.instances for what in asks(scene.served_name, 2)]
+    work = [(one, what) for one in scene.instances for what in asks(scene.served_name, 2, TOKENS)]
     answers = _at_once([lambda one=one, what=what: _post(scene, reach, one, what) for one, what in work])
     _raise([f"{one.name}{what.path}: {why}" for (one, what), a in zip(work, answers, strict=True) if (why := wrong(a))])
     return {"requests": len(work), "answer": text_of(answers[0])}
@@ -169,7 +170,9 @@ def _through(scene: Scene, reach: Reach) -> dict[str, Any]:
     idle: list[str] = []
     answers: list[Answer] = []
     for number in range(1, ROUNDS + 1):
-        work = asks(scene.served_name, width)
+        # The example proxy breaks ties by order: only requests that overlap reach every instance. Each round asks for
+        # more, and for longer answers.
+        work = asks(scene.served_name, width * number, TOKENS * number)
         answers += _at_once([lambda what=what: _post(scene, reach, proxy, what) for what in work])
         _raise(sorted({f"through the proxy: {why}" for answer in answers if (why := wrong(answer))}))
         after = _readings(scene, reach)

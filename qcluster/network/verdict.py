@@ -61,17 +61,18 @@ def _counts(culprit: Culprit, cells: Matrix) -> dict[str, Any]:
     return {"failed": len(culprit.failed), "tried": culprit.tried, "seen": _seen(culprit, cells)}
 
 
-def _targets(culprit: Culprit) -> str:
-    return listed(tuple(dict.fromkeys(ends.target.host for ends in culprit.failed)))
+def _others(culprit: Culprit, end: int) -> str:
+    """The hosts at one end of what failed; the culprit's own host only where there is no other."""
+    abroad = [ends for ends in culprit.failed if not ends.inside] or culprit.failed
+    return listed(sorted({ends[end].host for ends in abroad}))
 
 
 def _npu_source(culprit: Culprit, cells: Matrix, evidence: Evidence) -> Finding:
-    return finding("npu-source", culprit.suspect.what, unreached=_targets(culprit), **_counts(culprit, cells))
+    return finding("npu-source", culprit.suspect.what, unreached=_others(culprit, 1), **_counts(culprit, cells))
 
 
 def _npu_target(culprit: Culprit, cells: Matrix, evidence: Evidence) -> Finding:
-    askers = listed(tuple(dict.fromkeys(ends.source.host for ends in culprit.failed)))
-    return finding("npu-target", culprit.suspect.what, unreached=askers, **_counts(culprit, cells))
+    return finding("npu-target", culprit.suspect.what, unreached=_others(culprit, 0), **_counts(culprit, cells))
 
 
 def _npu_dead(culprit: Culprit, cells: Matrix, evidence: Evidence) -> Finding:

@@ -172,10 +172,12 @@ Node = Task | Block
 class Play:
     """Hosts and what to do with them.
 
-    `sections` are pre_tasks, roles with tasks, and post_tasks. `library` is what its includes read from when they run.
+    `sections` are pre_tasks, roles with tasks, and post_tasks. `library` is what its includes read from when they run,
+    `folder` what `playbook_dir` says.
     """
 
     library: Library
+    folder: str
     name: str
     where: Where
     hosts: str
@@ -191,11 +193,6 @@ class Play:
     gather_facts: bool = True
     order: str = "inventory"
     force_handlers: bool = False
-
-    @property
-    def folder(self) -> str:
-        """What `playbook_dir` says."""
-        return str(self.library.folder.resolve())
 
 
 @dataclass(frozen=True, eq=False)

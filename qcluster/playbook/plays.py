@@ -60,6 +60,7 @@ def _play(reader: Reader, entry: dict[str, Any]) -> Play:
     handlers.check(reader, sections, (*reader.handlers, *own))
     return Play(
         library=reader.library,
+        folder=str(reader.library.folder.resolve()),
         name=known.get("name") or ",".join(known.get("hosts", ())),
         where=where(entry),
         hosts=",".join(str(one) for one in known.get("hosts", ())),

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-import paramiko
 from paramiko.ssh_exception import SSHException
 
 from qcluster.errors import ConnectionRefused, ConnectTimeout, NameResolutionError, UnreachableError
@@ -105,8 +104,8 @@ def _handshake(wire: Wire, target: Target, known: list[KnownKey]) -> None:
     except (EOFError, OSError) as error:
         raise HungUp(target.name, f"{_place(target)} closed the connection before the login") from error
     except SSHException as error:
-        kind = UnreachableError if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) else HungUp
-        raise kind(target.name, f"no SSH on {_place(target)}: {error}", "MaxStartups in its sshd_config?") from error
+        kind = HungUp if isinstance(error.__context__, EOFError | OSError) else UnreachableError
+        raise kind(target.name, f"no SSH on {_place(target)}: {error}") from error
 
 
 def _base(kind: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import paramiko
-from paramiko.ssh_exception import ChannelException, SSHException
+from paramiko.ssh_exception import SSHException
 
 from qcluster.command import Become
 from qcluster.errors import UnreachableError
@@ -17,6 +17,9 @@ from qcluster.transport.wire import Wire
 
 Dial = Callable[[bool], Wire]
 """Opens a connection; True: one was there before, so a refusal may pass (the host restarts its sshd)."""
+
+
+_ATTEMPTS = 8
 
 
 class Sessions:
@@ -56,16 +59,14 @@ class Sessions:
 
     def _open(self) -> tuple[Wire, paramiko.Channel]:
         """Open a session channel. Nothing has run yet, so a connection found dead is replaced and tried again."""
-        for _ in range(4):
+        for _ in range(_ATTEMPTS):
             wire = self._live(lambda wire: wire.sessions < wire.room)
             try:
                 with self._lock:
                     wire.sessions += 1
                 return wire, wire.open_session()
-            except ChannelException:
+            except (SSHException, EOFError, OSError):  # no sign of why: Paramiko mixes up refusals of several threads
                 self._full(wire)
-            except (SSHException, EOFError, OSError):
-                wire.close()
         raise UnreachableError(self._host, "the SSH server opens no session", "MaxSessions in its sshd_config?")
 
     def _full(self, wire: Wire) -> None:

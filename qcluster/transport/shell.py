@@ -45,6 +45,8 @@ class Shell:
         self._send((text + mark_line(self._mark)).encode())
         code = self._collect(patience(command))
         self.idle_since = time.monotonic()
+        if not self._session.begun:
+            raise self._session.never_began()
         out, err = (self._session.tapes[name].take() for name in (STDOUT, STDERR))
         if code is None:
             return self._died(command, out, err, self.idle_since - started)
@@ -78,8 +80,6 @@ class Shell:
         """The command took its own shell with it (`kill $PPID`), or the connection went."""
         self.fresh = False
         channel = self._session.channel
-        if not self._session.begun:
-            raise self._session.never_began()
         if not channel.get_transport().is_active():
             raise EOFError("the connection was lost")
         channel.status_event.wait(1)
