@@ -16,7 +16,9 @@ def furnish(lab: Lab) -> None:
     """Lay out every host that has no directory yet. What exists is left alone: it is the host's state."""
     (lab.directory / "fabric").mkdir(exist_ok=True)
     (lab.directory / "faults").mkdir(exist_ok=True)
+    (lab.directory / "addresses").mkdir(exist_ok=True)
     for host in lab.hosts.values():
+        (lab.directory / "addresses" / host.address).write_text(host.name)
         if not (lab.root(host.name) / "lab" / "host").exists():
             lay_out(lab, host)
 

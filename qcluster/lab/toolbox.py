@@ -55,7 +55,10 @@ def install(folder: Path, project: Path = PROJECT) -> None:
 def _folder(folder: Path, shell: dict[str, str], python: dict[str, str], project: Path = PROJECT) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, tool in shell.items():
-        _replace(folder / name, (TOOLS / f"{tool}.sh").read_text().replace("@PYTHON@", interpreter()))
+        _replace(
+            folder / name,
+            (TOOLS / f"{tool}.sh").read_text().replace("@PYTHON@", interpreter()).replace("@TOOLS@", str(TOOLS)),
+        )
     for name, tool in python.items():
         _replace(folder / name, python_script(tool, project))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 SIMULATION = "simulation of qcluster's lab"
 
@@ -65,6 +70,17 @@ def machine() -> dict[str, str]:
 def address() -> str:
     """What `0.0.0.0` means on this host: its own loopback address."""
     return machine().get("address", "0.0.0.0")
+
+
+def connect(place: tuple[str, int], timeout: float | None = None) -> socket.socket:
+    """A TCP connection, unless a fault has put a firewall between this host and the other. Raises OSError."""
+    other = read(f"{lab()}/addresses/{place[0]}") if root() else ""
+    ports = fault("firewall", f"{host()}:{other}") if other and other != host() else None
+    if ports is not None and (not ports or str(place[1]) in ports.split()):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    import socket  # late: most tools never need it
+
+    return socket.create_connection(place, timeout)
 
 
 def marked(mark: str) -> Iterator[int]:

@@ -1,3 +1,7 @@
 #!/bin/sh
-# The host's own python3: a real interpreter, without the detour that some machines put in front of it.
+# The host's own python3: a real interpreter, without the detour that some machines put in front of it. Where a fault has
+# put a firewall in the way, the interpreter's sockets meet it too (walled/sitecustomize.py).
+for wall in "${QCLUSTER_LAB_ROOT%/hosts/*}/faults/firewall/${QCLUSTER_LAB_ROOT##*/}":*; do
+    [ ! -e "$wall" ] || export PYTHONPATH="@TOOLS@/walled"
+done
 exec @PYTHON@ "$@"

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from qcluster.lab.tools import here
+
 PHRASES = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"} | {
     500: "Internal Server Error",
     502: "Bad Gateway",
@@ -136,7 +138,7 @@ def ask(
     address: tuple[str, int], method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> Reply:
     """One request on a connection of its own. Raises OSError."""
-    connection = socket.create_connection(address)
+    connection = here.connect(address)
     lines = {"host": f"{address[0]}:{address[1]}", "connection": "close", "content-length": str(len(body))}
     lines |= {"content-type": "application/json"} | (headers or {})
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

@@ -69,7 +69,7 @@ class Group:
     def _follow(self, place: tuple[str, int], deadline: float) -> None:
         while True:
             try:
-                leader = socket.create_connection(place, timeout=2)
+                leader = here.connect(place, timeout=2)
                 leader.sendall(b"%d" % self.options.local_ranks)
                 leader.settimeout(max(0.01, deadline - time.monotonic()))
                 if leader.recv(2) == b"go":

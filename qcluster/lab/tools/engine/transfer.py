@@ -101,7 +101,7 @@ def fetch(params: dict[str, Any]) -> bool:
     """Fetch a request's KV cache from its prefill node. False when it came over broken (it will read as garbage)."""
     address = (str(params["remote_host"]), int(params["remote_port"]))
     try:
-        with socket.create_connection(address, timeout=5) as connection:
+        with here.connect(address, timeout=5) as connection:
             connection.sendall(f"{params['remote_request_id']}\n".encode())
             words = connection.makefile("r").readline().split()
     except OSError as error:
