@@ -144,10 +144,22 @@ def test_a_hanging_npu_is_asked_once_and_three_are_enough():
 def test_shellcheck(tmp_path):
     script = tmp_path / "frames.sh"
     script.write_text("#!/bin/sh\n# shellcheck disable=SC2317\n" + PRELUDE + BODY + CLOSE)
-    done = subprocess.run([str(Path(sys.executable).with_name("shellcheck")), "-e", "SC2086", str(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("shellcheck")), "-e", "SC2086", str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == ""
 
 
 def test_values_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         hccn.Link(True).up = False
+
+
+def test_a_tool_that_stays_busy_is_waited_for_once():
+    body = "for i in 1 2 3 4 5; do ask $i/x $i sh -c 'exit 11'; done\n"
+    frames = read_frames(run(body, patience=Patience(1, (0.01,))))
+    assert [frame.exit for frame in frames.frames.values()] == [11, 11, 11, None, None]
+    assert hccn.answer(hccn.link, frames.get("5/x")) == hccn.Trouble("tool-busy", "not asked: the tool was busy before")
