@@ -171,6 +171,8 @@ def _compose(path: Path, text: str) -> list[yaml.Node]:
 def _syntax_hint(text: str, line: int) -> str:
     lines = text.splitlines()
     here = lines[line - 1] if 0 < line <= len(lines) else ""
+    if re.match(r"\[[\w:.-]+\]\s*$", next((each for each in lines if each.strip(" \t") and each[0] not in "#;"), "")):
+        return "this looks like an INI file; only YAML is read"
     if "\t" in here[: len(here) - len(here.lstrip())]:
         return "a tab indents this line; YAML wants spaces"
     if re.search(r"[:\-]\s+\{\{", here):
@@ -185,6 +187,7 @@ class _Builder:
         self.file, self.tags = file, tags
         self.problems: list[Problem] = []
         self._made: dict[int, Any] = {}
+        self._open: set[int] = set()
         self._path: list[str] = []
         self._scalars = _LOADER("")
 
@@ -195,17 +198,21 @@ class _Builder:
         return Place(self.file, node.start_mark.line + 1)
 
     def build(self, node: yaml.Node) -> Any:
-        if id(node) in self._made:
-            return self._made[id(node)]
+        if id(node) in self._open:
+            return self.note(node, "contains itself", "an alias cannot stand inside its own anchor")
+        if id(node) not in self._made:
+            self._open.add(id(node))
+            self._made[id(node)] = self._fresh(node)
+            self._open.discard(id(node))
+        return self._made[id(node)]
+
+    def _fresh(self, node: yaml.Node) -> Any:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node)
-        if isinstance(node, yaml.SequenceNode):
-            return self._sequence(node)
-        value = self._made[id(node)] = self._scalar(node)
-        return value
+        return self._sequence(node) if isinstance(node, yaml.SequenceNode) else self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode) -> Map:
-        made = self._made[id(node)] = Map()
+        made = Map()
         made.marks = Marks(self.at(node), {}, {}, {})
         self._known(node, "tag:yaml.org,2002:map")
         merged = [value for key, value in node.value if key.tag == _MERGE]
@@ -251,7 +258,7 @@ class _Builder:
             made.marks.written.update(value.marks.written)
 
     def _sequence(self, node: yaml.SequenceNode) -> Seq:
-        made = self._made[id(node)] = Seq()
+        made = Seq()
         made.marks = Marks(self.at(node), {}, {}, {})
         self._known(node, "tag:yaml.org,2002:seq")
         for index, item in enumerate(node.value):

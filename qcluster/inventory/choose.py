@@ -15,18 +15,19 @@ _YAML = (".yml", ".yaml", ".json")
 def find(argument: str | None, option: str | None, environ: Mapping[str, str], cwd: Path) -> Path:
     """The argument; `--inventory`; $QCLUSTER_INVENTORY; the one last used from here; the only one in inventories/.
 
+    The path is as it was named, so relative to `cwd` where it can be: messages stay short.
     Raises InputError that lists the candidates.
     """
     for given, whence in ((argument, ""), (option, "--inventory"), (environ.get(VARIABLE), f"${VARIABLE}")):
         if given:
-            return _existing(cwd / given, whence)
+            return _existing(Path(given), whence, cwd)
     remembered = recall(cwd)
     if remembered is not None:
         return remembered
     found = candidates(cwd)
     if len(found) == 1:
         return found[0]
-    raise InputError(_advice(found, cwd))
+    raise InputError(_advice(found))
 
 
 def remember(path: Path, cwd: Path) -> None:
@@ -34,7 +35,7 @@ def remember(path: Path, cwd: Path) -> None:
     memory = cwd / _MEMORY
     try:
         memory.parent.mkdir(exist_ok=True)
-        memory.write_text(f"{path.resolve()}\n", encoding="utf-8")
+        memory.write_text(f"{(cwd / path).resolve()}\n", encoding="utf-8")
     except OSError:
         return
 
@@ -45,7 +46,7 @@ def recall(cwd: Path) -> Path | None:
         text = (cwd / _MEMORY).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return Path(text) if text and Path(text).exists() else None
+    return _short(Path(text), cwd) if text and Path(text).exists() else None
 
 
 def candidates(cwd: Path) -> list[Path]:
@@ -53,17 +54,21 @@ def candidates(cwd: Path) -> list[Path]:
     folder = cwd / "inventories"
     if not folder.is_dir():
         return []
-    return sorted(entry for entry in folder.iterdir() if entry.is_file() and entry.suffix in _YAML)
+    return sorted(_short(entry, cwd) for entry in folder.iterdir() if entry.is_file() and entry.suffix in _YAML)
 
 
-def _existing(path: Path, whence: str) -> Path:
-    if not path.exists():
+def _existing(path: Path, whence: str, cwd: Path) -> Path:
+    if not (cwd / path).exists():
         raise InputError(f"{path}: there is no such inventory" + (f" (from {whence})" if whence else ""))
     return path
 
 
-def _advice(found: list[Path], cwd: Path) -> str:
+def _short(path: Path, cwd: Path) -> Path:
+    return path.relative_to(cwd) if path.is_relative_to(cwd) else path
+
+
+def _advice(found: list[Path]) -> str:
     if not found:
         return "no inventory given and none in inventories/; name one, or write one with `qcluster init`"
-    names = "\n".join(f"  {path.relative_to(cwd) if path.is_relative_to(cwd) else path}" for path in found)
+    names = "\n".join(f"  {path}" for path in found)
     return f"no inventory given; name one, or set ${VARIABLE}. In inventories/ there are:\n{names}"

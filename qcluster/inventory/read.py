@@ -103,7 +103,7 @@ def _read_file(draft: Draft, file: Path, vault: Vault) -> None:
 
 
 def _ini_hint(data: object) -> str:
-    return "this looks like an INI inventory; only YAML is read" if isinstance(data, str | list) else ""
+    return "this looks like an INI file; only YAML is read" if isinstance(data, str | list) else ""
 
 
 def _group(draft: Draft, name: str, data: Any, at: tuple[Any, Any], path: str = "") -> None:
