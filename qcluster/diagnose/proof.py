@@ -11,11 +11,12 @@ from qcluster.facts.http import Answer
 COUNTERS = ("vllm:request_success_total", "vllm:prompt_tokens_total", "vllm:generation_tokens_total")
 QUESTIONS = (
     ("The capital of France is", "Paris"),
-    ("Two plus two equals", "4"),
-    ("The first three letters of the alphabet are A, B and", "C"),
+    ("2 + 2 =", "4"),
+    ("one, two, three,", "four"),
 )
 """Prompts with a greedy answer that a sound model of this family gives."""
 
+HCCN = "Is /etc/hccn.conf right on every host and in every container (vllm-ascend#7711)? Run `qcluster verify-network`"
 FIRST_TOKENS = 8
 AGREEING = 2
 
@@ -102,18 +103,28 @@ class Pair:
         return self.known.lower() in self.through.lower()
 
 
-def suspicion(pairs: Sequence[Pair]) -> str:
+def degenerate(text: str) -> bool:
+    """One sign or word over and over, as a broken KV cache gives: `!!!!!!!!`, `\\n\\n\\n\\n`, `the the the the`."""
+    words = text.split()
+    signs = set(text.strip() or text)
+    return len(signs) <= 1 or (len(words) >= 4 and len(set(words)) == 1) or "\ufffd" in text
+
+
+def suspicion(pairs: Sequence[Pair], sense: bool = True) -> str:
     """Why the text through the proxy is suspect; empty when it is credible.
 
     P and D run different graphs, so greedy text may part late: the first tokens of two prompts of three are enough,
-    or one known answer that is right.
+    or one known answer that is right. With `sense`, text that says one word over and over does not count as agreeing.
     """
-    agreeing = sum(pair.agree for pair in pairs)
-    if agreeing >= min(AGREEING, len(pairs)) or any(pair.right for pair in pairs):
+    if any(pair.right for pair in pairs):
         return ""
+    agreeing = sum(pair.agree and not (sense and degenerate(pair.through)) for pair in pairs)
+    if agreeing >= min(AGREEING, len(pairs)):
+        return ""
+    if all(pair.agree for pair in pairs):
+        return f"the engines repeat themselves: {pairs[0].prompt!r} gives {pairs[0].through[:60]!r}. {HCCN}"
     worst = next(pair for pair in pairs if not pair.agree)
     return (
         f"the text through the proxy is not what a decode engine says itself ({agreeing} of {len(pairs)} agree): "
-        f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}. "
-        "Is /etc/hccn.conf right on every host and in every container (vllm-ascend#7711)? Run `qcluster verify-network`"
+        f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}. {HCCN}"
     )

@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qcluster.command import Command, Step, sh
+from qcluster.command import Command, Put, Step, sh
 from qcluster.errors import TaskFailed
 from qcluster.facts import docker
 from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
+from qcluster.secret import Secret
 
 PROBE = """\
-runtime=$1 name=$2 home=$3 dir=$4; shift 4
+runtime=$1 name=$2 home=$3 dir=$4 key=$5; shift 5
 echo ==container
 if [ "$runtime" = docker ]; then docker inspect "$name" 2>/dev/null | grep -v '^==' || :
 else
@@ -35,6 +36,8 @@ for engine in "$@"; do
 done
 echo ==sums
 cd "$dir" 2>/dev/null && sha256sum ./*.sh 2>/dev/null
+echo ==key
+[ -z "$key" ] || [ ! -e "$key" ] || sha256sum <"$key"
 echo ==end
 """
 
@@ -141,11 +144,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What runs: None where there is nothing of that name; exit codes of dead engines; sha256 of the scripts."""
+    """What runs: None where there is nothing of that name; exit codes of dead engines; sha256 of scripts and key."""
 
     container: docker.Inspected | None
     exits: Mapping[str, int]
     sums: Mapping[str, str]
+    key: str = ""
 
 
 class EngineContainer:
@@ -157,7 +161,8 @@ class EngineContainer:
             "logs": Option("list", default=(), elements="str", help="Log files; kept as FILE.1 before a start."),
             "entry": Option("str", default="entry.sh.j2", help="Template of the entry script."),
             "instance": Option("str", default="instance.sh.j2", help="Template of one engine's script."),
-            "key_file": Option("path", default="", help="0600 file with the API key."),
+            "key_file": Option("path", default="", help="0600 file with the API key, which the entry script reads."),
+            "api_key": Option("str", default="", no_log=True, help="What that file holds; empty: no file."),
             "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
             "replace": Option("bool", default=True, help="false: fail rather than stop a container that runs."),
             "moe": Option("bool", default=False, help="Engines depend on each other: none is restarted alone."),
@@ -168,12 +173,13 @@ class EngineContainer:
     def probe(self, call: Call) -> Command:
         want = wanted(call)
         runtime = "host" if want.native else "docker"
-        return sh(PROBE, runtime, want.name, want.home, want.dir, *want.engines, timeout=60)
+        key = str(call.args["key_file"])
+        return sh(PROBE, runtime, want.name, want.home, want.dir, key, *want.engines, timeout=60)
 
     def decide(self, call: Call, found: Outcome | None) -> Decision:
         assert found is not None
         want, have = wanted(call), read(found)
-        stale = write(want, have.sums)
+        stale = (*write(want, have.sums), *key_steps(call, have))
         if have.container is not None and _foreign(want, have.container):
             return Decision(failed=FOREIGN.format(name=want.name))
         running = have.container is not None and have.container.running
@@ -198,7 +204,8 @@ def wanted(call: Call) -> Wanted:
     home, engines = str(call.args["home"]), tuple(str(name) for name in call.args["engines"])
     digest = str(container["labels"].get(docker.DIGEST, ""))
     files = _files(call, home, engines)
-    total = hashlib.sha256(b"".join(name.encode() + b"\0" + data for name, data in sorted(files.items()))).hexdigest()
+    parts = [name.encode() + b"\0" + data for name, data in sorted(files.items())]
+    total = hashlib.sha256(b"".join([*parts, _sha(_key(call)).encode()])).hexdigest()
     labels = {**{str(k): str(v) for k, v in container["labels"].items()}, docker.SCRIPTS: total[:12]}
     folder = f"{home}/{digest.removeprefix('sha256:')[:12] or 'plan'}-{total[:12]}"
     logs = tuple(str(log) for log in call.args["logs"])
@@ -229,6 +236,21 @@ def write(want: Wanted, sums: Mapping[str, str]) -> tuple[Step, ...]:
     stale = {name: data for name, data in want.files.items() if sums.get(name) != _sha(data)}
     words = [word for name, data in stale.items() for word in (name, data.decode())]
     return (sh(WRITE, want.dir, *words, timeout=60),) if stale else ()
+
+
+def key_steps(call: Call, have: Found) -> tuple[Step, ...]:
+    """The API key travels as a file of mode 0600, never in a command line."""
+    path, key = str(call.args["key_file"]), _key(call)
+    if not path or have.key == (_sha(key) if key else ""):
+        return ()
+    if not key:
+        return (Command(("rm", "-f", path), timeout=30),)
+    return (Put(path, key, 0o600, secret=True),)
+
+
+def _key(call: Call) -> bytes:
+    key = call.args["api_key"]
+    return (key.reveal() if isinstance(key, Secret) else str(key)).encode()
 
 
 def start(want: Wanted) -> Step:
@@ -275,7 +297,8 @@ def read(outcome: Outcome) -> Found:
     exits = dict(line.split() for line in sections.get("exits", ()) if len(line.split()) == 2)
     sums = {line.split()[1].removeprefix("./"): line.split()[0] for line in sections.get("sums", ())}
     found = docker.parse_inspect("\n".join(sections.get("container", ())))
-    return Found(found, {name: int(code) for name, code in exits.items()}, sums)
+    key = "".join(sections.get("key", ())).partition(" ")[0]
+    return Found(found, {name: int(code) for name, code in exits.items()}, sums, key)
 
 
 def _foreign(want: Wanted, have: docker.Inspected) -> bool:

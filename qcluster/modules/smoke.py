@@ -53,6 +53,7 @@ class Scene:
     proxy: Endpoint | None
     key: Secret | None
     timeout: float
+    sense: bool = True
 
     def of(self, *roles: str) -> tuple[Endpoint, ...]:
         return tuple(one for one in self.instances if one.role in roles)
@@ -63,6 +64,7 @@ class Smoke:
         {
             "api_key": Option("str", default="", no_log=True, help="Sent as a bearer token."),
             "timeout": Option("int", default=120, help="Seconds that one request may take."),
+            "sense": Option("bool", default=True, help="Text that repeats one word does not count as an answer."),
             "wait": Option("int", default=60, help="Seconds until the proxy must answer."),
         },
         help="Prove that the deployment serves (run_once); exit code 4 when it does not.",
@@ -88,7 +90,9 @@ def scene_of(call: Call) -> Scene:
     front = plan["proxy"]
     proxy = Endpoint("proxy", "proxy", front["host"], front["address"], front["port"]) if front else None
     secret = key if isinstance(key, Secret) else Secret(str(key)) if key else None
-    return Scene(plan["model"]["served_name"], instances, proxy, secret, float(call.args["timeout"]))
+    return Scene(
+        plan["model"]["served_name"], instances, proxy, secret, float(call.args["timeout"]), bool(call.args["sense"])
+    )
 
 
 def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
@@ -199,7 +203,8 @@ def _agreement(scene: Scene, reach: Reach) -> None:
         return
     doubt = ""
     for attempt in range(REPEATS):
-        doubt = suspicion([_pair(scene, reach, judges[attempt % len(judges)], *one) for one in QUESTIONS])
+        pairs = [_pair(scene, reach, judges[attempt % len(judges)], *one) for one in QUESTIONS]
+        doubt = suspicion(pairs, scene.sense)
         if not doubt:
             note(reach, "proof", "answers through the proxy agree with those of a decode engine")
             return

@@ -1,0 +1,101 @@
+"""What goes wrong while a deployment comes up, and what the operator is told: lab hosts with faults."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import Workplace
+
+LAB = "lab-1p1d.yaml"
+
+
+def small(text: str) -> str:
+    return text.replace("dp: 8", "dp: 2\n    npus: 4")
+
+
+@pytest.fixture(scope="module")
+def place(shared_place: Workplace) -> Workplace:
+    shared_place.inventory(LAB, small)
+    assert shared_place.run("lab", "start", LAB).exit == 0
+    return shared_place
+
+
+@pytest.fixture(autouse=True)
+def mended(place: Workplace) -> None:
+    place.run("lab", "fault", "--clear", "-i", LAB)
+
+
+def broken(place: Workplace, *words: str) -> None:
+    ran = place.run("lab", "fault", "-i", LAB, *words)
+    assert ran.exit == 0, ran.text
+
+
+def test_a_busy_npu_stops_up_before_anything_is_changed(place: Workplace) -> None:
+    broken(place, "npu-busy", "p1", "2")
+    ran = place.run("up", LAB, "--skip-network")
+    assert ran.exit == 1, ran.text
+    assert "NPU 2" in ran.err
+    assert "changed=1" not in ran.text
+
+
+def test_an_image_that_no_registry_has_is_named_with_every_source(place: Workplace) -> None:
+    broken(place, "image-missing", "all")
+    ran = place.run("up", LAB, "--skip-network")
+    assert ran.exit == 1, ran.text
+    assert "none of 3 sources gave it: the registry has no such tag" in ran.err
+
+
+def test_the_first_registry_is_down_and_a_mirror_serves(place: Workplace) -> None:
+    broken(place, "registry-down", "quay.io")
+    broken(place, "engine-dies", "d1:7100", "kv-port-in-use")
+    ran = place.run("up", LAB, "--skip-network")
+    assert ran.exit == 1, ran.text
+    assert "got m.daocloud.io/quay.io/ascend/vllm-ascend" in ran.err
+
+
+def test_an_engine_that_dies_while_starting_is_the_cause_and_its_siblings_are_not(place: Workplace) -> None:
+    broken(place, "engine-dies", "d1:7100")
+    ran = place.run("up", LAB, "--skip-network")
+    assert ran.exit == 1, ran.text
+    assert re.search(r"d1-decode-0 on d1 ended with exit code \d+", ran.err)
+    assert "its last lines:" in ran.err
+    for sibling in ("p1-prefill-0", "p1-prefill-1", "d1-decode-1"):
+        assert f"not the cause: {sibling}" in ran.err
+
+
+def test_up_goes_on_from_there_and_then_serves(place: Workplace) -> None:
+    ran = place.run("up", LAB, "--skip-network", "-o", "json")
+    assert ran.exit == 0, ran.text
+    again = place.run("up", LAB, "--skip-network", "-o", "json")
+    assert again.exit == 0, again.text
+    assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
+
+
+def test_garbage_with_http_200_is_exit_code_4(place: Workplace) -> None:
+    broken(place, "garbage", "d1")
+    ran = place.run("smoke", LAB)
+    assert ran.exit == 4, ran.text
+    assert "hccn.conf" in ran.err
+
+
+def test_a_dead_engine_behind_the_proxy_is_exit_code_4(place: Workplace) -> None:
+    broken(place, "engine-sick", "p1:7101")
+    ran = place.run("smoke", LAB)
+    assert ran.exit == 4, ran.text
+    assert "p1-prefill-1: /health says 503" in ran.err
+
+
+def test_down_stops_everything_and_proves_the_npus_free(place: Workplace) -> None:
+    ran = place.run("down", LAB, "--yes", "-o", "json")
+    assert ran.exit == 0, ran.text
+    assert sum(tally["changed"] for tally in ran.json()["recap"].values()) == 3
+    again = place.run("down", LAB, "--yes", "-o", "json")
+    assert again.exit == 0, again.text
+    assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
+
+
+def test_down_asks_and_names_what_it_would_stop(place: Workplace) -> None:
+    ran = place.run("down", LAB)
+    assert ran.exit == 130
+    assert "lab-1p1d" in ran.err and "p1, d1" in ran.err
