@@ -32,7 +32,7 @@ def picture(plan: Mapping[str, Any] | None) -> str:
     """The topology as SVG, where there is a plan."""
     if plan is None:
         return ""
-    from qcluster.serving.plan import from_json
     from qcluster.serving.picture import svg
+    from qcluster.serving.plan import from_json
 
     return svg(from_json(plan))
