@@ -1,0 +1,28 @@
+"""The peer is the oracle (issue 3): each playbook means to qcluster what it means to ansible-playbook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from agreement import differences
+from machines import Machines
+from programs import Case, ansible, qcluster
+
+PLAYBOOKS = sorted((Path(__file__).parent / "playbooks").glob("*.yml"))
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+def test_both_programs_agree(playbook: Path, machines: Machines) -> None:
+    case = Case(playbook)
+    machines.reset()
+    peer = ansible(case, machines)
+    machines.reset()
+    own = qcluster(case, machines)
+    assert any(peer.tasks.values()), peer.output
+    assert not (found := differences(peer, own, case.uncompared)), "\n".join([*found, own.output[-3000:]])
+
+
+def test_there_are_at_least_forty() -> None:
+    assert len(PLAYBOOKS) >= 40
