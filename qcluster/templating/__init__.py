@@ -5,8 +5,8 @@
 
 from qcluster.templating.compiled import Style
 from qcluster.templating.errors import Recursion, TemplateError, TemplateSyntax, UndefinedVariable
+from qcluster.templating.marks import OMIT, is_plain, is_template, unsafe
 from qcluster.templating.templar import Templar
-from qcluster.templating.values import OMIT, is_template, unsafe
 
 __all__ = [
     "OMIT",
@@ -16,6 +16,7 @@ __all__ = [
     "TemplateError",
     "TemplateSyntax",
     "UndefinedVariable",
+    "is_plain",
     "is_template",
     "unsafe",
 ]

@@ -12,7 +12,7 @@ from qcluster.templating.conditions import TESTS
 from qcluster.templating.environment import Environment, sees_missing
 from qcluster.templating.errors import Broken, Missing, TemplateError
 from qcluster.templating.filters import FILTERS
-from qcluster.templating.values import OMIT
+from qcluster.templating.marks import OMIT
 
 
 @sees_missing

@@ -10,7 +10,7 @@ import jinja2
 
 from qcluster.templating.builtin import install
 from qcluster.templating.environment import Environment, Template
-from qcluster.templating.values import HEADER
+from qcluster.templating.marks import HEADER
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from qcluster.secret import Secret
 from qcluster.templating.compiled import Style, expression_template, file_template, value_template
 from qcluster.templating.environment import Template
 from qcluster.templating.errors import Broken, Missing, Recursion, TemplateError, UndefinedVariable, explain
-from qcluster.templating.values import OMIT, LazyDict, LazyList, finish, is_plain, is_template
-
-_SCALARS = (int, float, bool, type(None))
+from qcluster.templating.marks import OMIT, SCALARS, is_plain, is_template
+from qcluster.templating.values import LazyDict, LazyList, finish
 
 
 class _Run:
@@ -32,7 +31,7 @@ class _Run:
         if name in self.done:
             return self.done[name]
         raw = self.variables.get(name, missing)
-        if raw is missing or type(raw) in _SCALARS:
+        if raw is missing or type(raw) in SCALARS:
             return raw
         if name in self.busy:
             circle = " → ".join([*self.busy[self.busy.index(name) :], name])

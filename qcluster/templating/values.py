@@ -1,8 +1,7 @@
-"""Values on their way through templates: what is a template, what is data, what is left out, what stays lazy."""
+"""Values on their way through templates: containers that are rendered item by item, and the finished result."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from types import GeneratorType
 from typing import Any
@@ -10,67 +9,10 @@ from typing import Any
 import jinja2
 
 from qcluster.schema import Text, Unsafe
-from qcluster.secret import Secret
 from qcluster.templating.errors import Missing
+from qcluster.templating.marks import MARKER, OMIT, SCALARS, is_known_plain
 
-_MARKER = re.compile(r"\{[{%#]")
-HEADER = "#jinja2:"
-_SCALARS = (int, float, bool, type(None))
 Reader = Callable[[Any], Any]
-
-
-class _Omit:
-    """The value of `omit`: the argument that gets it is treated as not given."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "OMIT"
-
-    def __copy__(self) -> _Omit:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _Omit:
-        return self
-
-
-OMIT = _Omit()
-
-
-def is_template(text: object) -> bool:
-    """True for a text that Jinja would render: `{{`, `{%` or `{#` in it, and not marked as data."""
-    return isinstance(text, str) and ("{" in text or text[:8] == HEADER) and _marked(text)
-
-
-def _marked(text: str) -> bool:
-    if isinstance(text, Unsafe):
-        return False
-    return _MARKER.search(text) is not None or text.startswith(HEADER)
-
-
-def unsafe(value: Any) -> Any:
-    """`value` as data: braces in what a host answered are never rendered. Returned as it is where none are."""
-    if isinstance(value, str):
-        return Unsafe(value) if is_template(value) else value
-    if isinstance(value, dict):
-        return value if is_plain(value) else {unsafe(key): unsafe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return value if is_plain(value) else [unsafe(item) for item in value]
-    return value
-
-
-def is_plain(value: Any) -> bool:
-    """True where rendering would change nothing: no template, no secret, no `omit` anywhere inside."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return True
-    if isinstance(value, str):
-        return not is_template(value)
-    if isinstance(value, dict):
-        return all(is_plain(key) and is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(is_plain, value))
-    return not isinstance(value, tuple | Secret | _Omit | Missing)
 
 
 class LazyDict(dict[Any, Any]):
@@ -220,12 +162,14 @@ def finish(value: Any) -> Any:
     Raises what a missing value raises. A text that looks like a template by now is data.
     """
     kind = type(value)
-    if kind in _SCALARS or kind is Unsafe:
+    if kind in SCALARS or kind is Unsafe:
         return value
     if isinstance(value, str):
         return _finish_text(value)
     if isinstance(value, jinja2.Undefined):
         return _finish_missing(value)
+    if is_known_plain(value):
+        return value
     if isinstance(value, dict):
         return {finish(key): finish(item) for key, item in value.items() if item is not OMIT}
     if isinstance(value, list | tuple | set | frozenset | GeneratorType):
@@ -240,7 +184,7 @@ def _finish_missing(value: jinja2.Undefined) -> str:
 
 
 def _finish_text(value: str) -> str:
-    if "{" in value and _MARKER.search(value):
+    if "{" in value and MARKER.search(value):
         return Unsafe(value)
     return value if type(value) in (str, Text) else str(value)
 

@@ -18,7 +18,8 @@ from qcluster.templating import (
     UndefinedVariable,
     unsafe,
 )
-from qcluster.templating.values import LazyDict, LazyList, is_plain
+from qcluster.templating.marks import is_plain
+from qcluster.templating.values import LazyDict, LazyList
 
 VARIABLES = {
     "one": 1,
@@ -182,3 +183,20 @@ def test_plainness_sees_into_everything() -> None:
     assert not is_plain({"a": [1, {"b": "{{ c }}"}]})
     assert not is_plain({"{{ k }}": 1})
     assert not is_plain([OMIT])
+
+
+def test_a_large_plain_value_is_looked_through_once_and_returned_as_it_is() -> None:
+    plan = {"instances": [{"name": f"p{number}", "argv": ["vllm", "serve"] * 20} for number in range(40)]}
+    shared = Templar({"plan": plan, "alias": "{{ plan }}"})
+    assert shared.render("{{ plan }}") is plan
+    assert shared.render("{{ alias }}") is plan
+    assert shared.render("{{ plan.instances[3].name }}") == "p3"
+    assert shared.render("{% set _ = plan.instances.append(1) %}{{ plan.instances | length }}") == 41
+    assert len(plan["instances"]) == 40
+
+
+def test_what_is_remembered_is_told_apart_by_identity() -> None:
+    for number in range(300):
+        fresh = {"list": [f"{{{{ {number} }}}}" if number % 2 else "text"] * 70}
+        assert is_plain(fresh) is (number % 2 == 0)
+        assert is_plain(fresh) is (number % 2 == 0)
