@@ -56,7 +56,7 @@ class Machines:
 def _described(path: Path) -> tuple[Any, ...]:
     status = path.lstat()
     if path.is_symlink():
-        return ("link", os.readlink(path))
+        return ("link", str(path.readlink()))
     mode = oct(stat.S_IMODE(status.st_mode))
     if path.is_dir():
         return ("folder", mode, status.st_uid, status.st_gid)
@@ -166,7 +166,7 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
     def do_POST(self) -> None:
         self._echo()
 
-    do_PUT = do_POST  # noqa: N815
+    do_PUT = do_POST
 
     def _echo(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()

@@ -42,7 +42,7 @@ def test_parses(spec: Spec, raw: Any, parsed: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("raw", [["a"], "no pairs here"])
 def test_refuses_what_cannot_be_arguments(raw: Any) -> None:
-    with pytest.raises(ValueError, match="name=value|mapping"):
+    with pytest.raises(ValueError, match=r"name=value|mapping"):
         arguments.parse(SPEC, raw)
 
 

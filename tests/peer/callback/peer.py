@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
 
@@ -14,7 +15,7 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "peer"
 
     def _write(self, **record):
-        with open(os.environ["PEER_LOG"], "a") as log:
+        with Path(os.environ["PEER_LOG"]).open("a") as log:
             log.write(json.dumps(record, default=str) + "\n")
 
     def _told(self, result, status, ignored=False):
