@@ -12,8 +12,7 @@ from qcluster.modules import arguments, table
 from qcluster.modules.base import Action, Module, Spec
 from qcluster.playbook.model import Play, RoleUse, Task
 from qcluster.playbook.roles import VALIDATE
-from qcluster.templating import OMIT, Templar
-from qcluster.templating import is_plain
+from qcluster.templating import OMIT, Templar, is_plain
 
 CONTROL = ("include_tasks", "include_role", "meta")
 
