@@ -1,0 +1,159 @@
+"""The reference pages of the documentation, made from the tables that the code itself runs on.
+
+`python -m qcluster.report.pages docs/reference` writes them; a test holds the files against the tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from qcluster.diagnose import catalogue
+from qcluster.inventory.settings import SETTINGS
+from qcluster.modules import table as modules
+from qcluster.network import findings
+from qcluster.playbook.language import KEYWORDS, METAS, REFUSED
+from qcluster.serving.lint.check import RULES
+
+NOTICE = "<!-- Made by `python -m qcluster.report.pages docs/reference`; edit the tables in the code instead. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """File name → text."""
+    return {
+        "inventory.md": inventory(),
+        "playbooks.md": playbooks(),
+        "modules.md": module_pages(),
+        "rules.md": rules(),
+        "findings.md": network_findings(),
+        "diagnosis.md": diagnosis(),
+    }
+
+
+def grid(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; `|` and line breaks in cells are kept from breaking it."""
+    lines = [heads, ["---"] * len(heads), *([cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def cell(value: object) -> str:
+    return str(value).replace("\n", " ").replace("|", "\\|").strip()
+
+
+def code(value: object) -> str:
+    """Inline code, or nothing for an empty value."""
+    return f"`{value}`" if value not in ("", None, (), {}, []) else ""
+
+
+def inventory() -> str:
+    parts = [
+        NOTICE,
+        "# Inventory variables\n",
+        "Hosts, groups and `ansible_*` variables mean what they mean in Ansible. These are this tool's own; any other",
+        "variable is yours. *Level* says where a value may differ: `deployment` is one value for all hosts, `host` may",
+        "be set for a host or a group. `qcluster inventory show HOST --explain` says where a value comes from.\n",
+    ]
+    for group, members in groupby(SETTINGS.items(), key=lambda entry: entry[1].group):
+        rows = [
+            (code(name), one.kind, code(one.default), one.level, one.help + _choices(one.choices))
+            for name, one in members
+        ]
+        parts += [f"\n## {group}\n", grid(("variable", "type", "default", "level", "meaning"), rows)]
+    return "\n".join(parts)
+
+
+def _choices(choices: Sequence[str]) -> str:
+    return f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
+
+
+def playbooks() -> str:
+    rows = [
+        (code(word.name), ", ".join(sorted(word.where)), word.kind, word.meaning, word.difference) for word in KEYWORDS
+    ]
+    refused = [(code(name), why) for name, why in REFUSED.items()]
+    metas = [(code(name), meaning) for name, meaning in _pairs(METAS)]
+    return "\n".join(
+        [
+            NOTICE,
+            "# Playbook language\n",
+            "A strict subset of Ansible's: a keyword in this table means what it means in ansible-core 2.19, any other",
+            "is an error that names file, line and keyword before any host is touched.\n",
+            grid(("keyword", "where", "type", "meaning", "difference from Ansible"), rows),
+            "\n## `meta` actions\n",
+            grid(("action", "meaning"), metas),
+            "\n## Refused on purpose\n",
+            grid(("keyword", "instead"), refused),
+        ]
+    )
+
+
+def _pairs(found: Mapping[str, str] | Iterable[str]) -> list[tuple[str, str]]:
+    return list(found.items()) if isinstance(found, Mapping) else [(name, "") for name in found]
+
+
+def module_pages() -> str:
+    parts = [NOTICE, "# Modules\n", "Also under `ansible.builtin.` where Ansible has them.\n"]
+    for name in sorted(name for name in modules.names() if "." not in name):
+        spec = modules.lookup(name).spec
+        rows = [
+            (code(option), one.type, "yes" if one.required else "", code(one.default), one.help + _choices(one.choices))
+            for option, one in spec.options.items()
+        ]
+        parts += [f"\n## {name}\n", spec.help or "As Ansible's.", ""]
+        parts += [grid(("option", "type", "required", "default", "meaning"), rows)] if rows else []
+    return "\n".join(parts)
+
+
+def rules() -> str:
+    parts = [
+        NOTICE,
+        "# Lint rules\n",
+        "`qcluster check INVENTORY` judges a plan by these before a host is touched; errors stop `plan` and `up` too.",
+        "`# qcluster: ignore QC123 REASON` in the inventory silences one rule; the reason is required.\n",
+    ]
+    for rule in RULES:
+        parts += [f"\n## {rule.id} {rule.title}\n", f"*{rule.severity}* · source: {rule.source}\n"]
+        parts += [f"```yaml\n{rule.example}\n```\n"] if rule.example else []
+    return "\n".join(parts)
+
+
+def network_findings() -> str:
+    parts = [
+        NOTICE,
+        "# Findings of verify-network\n",
+        "Verdicts: `fail` and `unknown` stop `up`; `advisory` alone leaves the run a pass.",
+        "Words in braces are filled in.\n",
+    ]
+    for name, entry in findings.catalogue().items():
+        parts += [
+            f"\n## {name}\n",
+            f"*{entry.verdict}* · cause `{entry.cause}`\n\n{entry.summary}\n",
+            f"What mends it (printed, never run): {entry.remedy}\n",
+            f"Source: {entry.source}\n",
+        ]
+    return "\n".join(parts)
+
+
+def diagnosis() -> str:
+    parts = [NOTICE, "# Diagnosis catalogue\n", "What `qcluster doctor` and the start watcher know to explain.\n"]
+    for entry in catalogue.entries():
+        parts += [
+            f"\n## {entry.id}\n",
+            f"*{entry.kind}* · in: {', '.join(entry.where)}\n\n```text\n{entry.example.strip()}\n```\n",
+            f"Cause: {entry.cause}\n",
+            f"Remedy: {entry.remedy}\n",
+            f"Source: {entry.source}\n",
+        ]
+    return "\n".join(parts)
+
+
+def write(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
