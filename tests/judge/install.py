@@ -53,9 +53,7 @@ def stamp() -> str:
 
 def pip(root: Path, *words: str) -> None:
     """The pip of the judge's own environment."""
-    subprocess.run(
-        [root / "venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", *words], check=True
-    )
+    subprocess.run([root / "venv/bin/python", "-m", "pip", "-qq", "--disable-pip-version-check", *words], check=True)
 
 
 def wheel(root: Path, version: str) -> Path:

@@ -1,0 +1,118 @@
+"""Runs inside the judge's environment: what the real vLLM says of command lines.
+
+stdin: `[{"name", "stage": "parser" | "config", "argv"}]`; argv begins with the model. stdout: one JSON list of
+`{"name", "verdict", "message"}` in the same order; vLLM's own output goes to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import logging
+import sys
+from typing import Any
+
+PARSERS = (
+    "vllm.entrypoints.openai.cli_args",
+    "vllm.entrypoints.launchers.api_server.cli_args",
+    "vllm.entrypoints.launchers.cli_args",
+)
+"""Where the parser of `vllm serve` has lived, oldest first."""
+
+
+def modules() -> tuple[Any, Any]:
+    """The class of the parser, and the module that fills it."""
+    try:
+        parser_class = importlib.import_module("vllm.utils.argparse_utils").FlexibleArgumentParser
+    except ImportError:
+        parser_class = importlib.import_module("vllm.utils").FlexibleArgumentParser
+    for name in PARSERS:
+        with contextlib.suppress(ImportError):
+            return parser_class, importlib.import_module(name)
+    raise SystemExit("no parser of `vllm serve` in this version")
+
+
+def judge(cases: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The verdict on every case."""
+    parser_class, cli = modules()
+    parser = cli.make_arg_parser(parser_class(prog="vllm serve"))
+    known = {option for action in parser._actions for option in action.option_strings}
+    verdicts = []
+    for case in cases:
+        verdict, message = parsed(parser, cli, case["argv"])
+        short = [word for word in flags(case["argv"]) if word not in known]
+        if verdict == "accept" and short:
+            verdict, message = "abbreviated", ", ".join(short)
+        if verdict == "accept" and case["stage"] == "config":
+            verdict, message = configured(parser, case["argv"])
+        verdicts.append({"name": case["name"], "verdict": verdict, "message": message})
+    return verdicts
+
+
+def flags(argv: list[str]) -> list[str]:
+    """The flags as the parser knows them."""
+    return [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+
+
+def parsed(parser: Any, cli: Any, argv: list[str]) -> tuple[str, str]:
+    """The parser's verdict."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            cli.validate_parsed_serve_args(parser.parse_args(argv))
+    except SystemExit:
+        return "refuse", (said.getvalue().strip().splitlines() or ["exit"])[-1]
+    except Exception as error:
+        return "refuse", f"{type(error).__name__}: {error}"
+    return "accept", ""
+
+
+def configured(parser: Any, argv: list[str]) -> tuple[str, str]:
+    """The verdict of vLLM's configuration code: no weights, no engine."""
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            arguments = parser.parse_args(argv)
+            arguments.model = getattr(arguments, "model_tag", None) or arguments.model
+            AsyncEngineArgs.from_cli_args(arguments).create_engine_config()
+    except BaseException as error:
+        return "refuse", f"{type(error).__name__}: {error}"
+    return "accept", ""
+
+
+def ascend() -> None:
+    """Register what vllm-ascend would: its quantization, and its connectors as names the configuration knows."""
+    with contextlib.suppress(Exception):
+        quantization = importlib.import_module("vllm.model_executor.layers.quantization")
+        base = importlib.import_module("vllm.model_executor.layers.quantization.base_config").QuantizationConfig
+
+        class Ascend(base):  # type: ignore[misc, valid-type]
+            """Accepted, and nothing else."""
+
+            get_name = classmethod(lambda cls: "ascend")
+            get_supported_act_dtypes = classmethod(lambda cls: [importlib.import_module("torch").bfloat16])
+            get_min_capability = classmethod(lambda cls: -1)
+            get_config_filenames = staticmethod(list)
+            from_config = classmethod(lambda cls, config: cls())
+            get_quant_method = lambda self, layer, prefix: None  # noqa: E731
+
+        quantization.register_quantization_config("ascend")(Ascend)
+        platform = importlib.import_module("vllm.platforms").current_platform
+        type(platform).supported_quantization = [*platform.supported_quantization, "ascend"]
+    with contextlib.suppress(Exception):
+        module = importlib.import_module("vllm.distributed.kv_transfer.kv_connector.factory")
+        for name in ("MooncakeConnectorV1", "MooncakeHybridConnector", "MooncakeLayerwiseConnector"):
+            if name not in module.KVConnectorFactory._registry:
+                nixl = module.KVConnectorFactory._registry["NixlConnector"]
+                module.KVConnectorFactory._registry[name] = nixl
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    asked = json.load(sys.stdin)
+    real, sys.stdout = sys.stdout, sys.stderr
+    ascend()
+    json.dump(judge(asked), real)

@@ -1,0 +1,156 @@
+"""`make judge`: every command line of every example inventory before the real vLLM's parser and configuration code.
+
+    python tests/judge/run.py [FOLDER] [--only VERSION]
+
+FOLDER (default ~/.cache/qcluster-judge) is where vLLM's code is installed, outside the repository. Exit 1 on any
+command line that is refused or abbreviated, and where the table in tests/cases/vllm_argv is not what vLLM does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import install
+import tiny
+import yaml
+
+from qcluster.errors import InputError
+from qcluster.inventory import load
+from qcluster.serving import make_plan
+from qcluster.serving.plan import Plan
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RELEASES = {
+    "0.18.0": "v0.18.0",
+    "0.21.0": "v0.21.0rc1",
+    "0.22.1": "v0.22.1rc1",
+    "0.23.0": "v0.23.0",
+    "0.27.1": "main",
+}
+"""vLLM's version → the vllm-ascend release that has it."""
+
+
+def main() -> int:
+    """Install, judge with each version, report."""
+    options = argparse.ArgumentParser()
+    options.add_argument("folder", nargs="?", default="~/.cache/qcluster-judge", type=Path)
+    options.add_argument("--only", choices=sorted(RELEASES), action="append")
+    chosen = options.parse_args()
+    folder = chosen.folder.expanduser()
+    install.main(folder)
+    wrong = [line for version in chosen.only or RELEASES for line in judged(folder, version)]
+    print("\n".join(wrong) if wrong else "every command line is accepted, and the table agrees")
+    return 1 if wrong else 0
+
+
+def judged(folder: Path, version: str) -> list[str]:
+    """What one version says that it should not."""
+    models = tiny.models(folder / "models")
+    plans = list(planned(version))
+    lines = [case for path, plan in plans for case in of_plan(path, plan)]
+    table = [*expected(version, "parser"), *expected(version, "config", models)]
+    cases = [*lines, *table, *once(case for path, plan in plans for case in tiny_cases(path, plan, models))]
+    wrong = disagreeing(ask(folder, version, cases), cases)
+    counts = f"{len(lines)} of {len(plans)} inventories, {len(table)} of the table, {len(cases)} in all"
+    print(f"vLLM {version}: {counts}: {'ok' if not wrong else f'{len(wrong)} wrong'}", flush=True)
+    return [f"vLLM {version}: {line}" for line in wrong]
+
+
+def once(cases: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Command lines that differ only by numbers and names are configured once."""
+    return list(
+        {re.sub(r"\d+|\w+-(prefill|decode|standalone)", "0", " ".join(one["argv"])): one for one in cases}.values()
+    )
+
+
+def planned(version: str) -> Iterator[tuple[str, Plan]]:
+    """The examples as planned for the version's release; those that this release cannot serve are left out."""
+    for path in sorted((ROOT / "inventories").glob("*.yaml")):
+        try:
+            yield path.stem, make_plan(load(path, extra={"release": RELEASES[version], "image": ""}))
+        except InputError as error:
+            refused = all(re.search(r"QC1\d\d|QC210", problem.what) for problem in error.problems)
+            if not refused:
+                raise
+
+
+def of_plan(name: str, plan: Plan) -> Iterator[dict[str, Any]]:
+    """One case a process, those that differ only by their numbers once."""
+    seen: set[str] = set()
+    for one in plan.instances:
+        shape = re.sub(r"\d+", "0", " ".join(one.argv))
+        if shape not in seen:
+            seen.add(shape)
+            yield {"name": f"{name}: {one.name}", "stage": "parser", "argv": list(one.argv[2:]), "verdict": "accept"}
+
+
+def tiny_cases(name: str, plan: Plan, models: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
+    """The Qwen examples again, before the configuration code, with a tiny model in place of the real one."""
+    if not name.startswith(("single", "1p1d", "2p", "lab", "qwen3-moe")):
+        return
+    model = models["moe" if plan.model.moe else "dense"]
+    for case in of_plan(name, plan):
+        yield {**case, "stage": "config", "argv": [str(model), *on_cpu(case["argv"][1:])]}
+
+
+def on_cpu(argv: Sequence[str]) -> list[str]:
+    """Without what only vllm-ascend's platform understands."""
+    dropped = {"--enable-expert-parallel"}
+    return [word for word in argv if word not in dropped]
+
+
+def expected(version: str, stage: str, models: Mapping[str, Path] | None = None) -> Iterator[dict[str, Any]]:
+    """The table's rows that hold for a version."""
+    text = (ROOT / f"tests/cases/vllm_argv/{stage}.yml").read_text(encoding="utf-8")
+    for row in yaml.safe_load(text):
+        if number(str(row.get("since", "0"))) <= number(version) < number(str(row.get("before", "99"))):
+            model = str(models[row["model"]]) if models else "model"
+            yield {**row, "stage": stage, "argv": [model, *shlex.split(row["argv"])]}
+
+
+def number(version: str) -> tuple[int, ...]:
+    """A sortable version."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def ask(folder: Path, version: str, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The verdicts of one version, from its own process."""
+    path = [str(folder / "src" / version), str(folder / ("old" if number(version) < (0, 21) else "new"))]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": "" if version == install.NEWEST else os.pathsep.join(path),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_TARGET_DEVICE": "cpu",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    asked = json.dumps([{key: one[key] for key in ("name", "stage", "argv")} for one in cases])
+    command = [folder / "venv/bin/python", Path(__file__).with_name("oracle.py")]
+    done = subprocess.run(command, input=asked, env=environment, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise SystemExit(f"vLLM {version} does not start:\n{done.stderr[-3000:]}")
+    return list(json.loads(done.stdout))
+
+
+def disagreeing(verdicts: Sequence[Mapping[str, str]], cases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where a verdict, or the message that belongs to it, is not the expected one."""
+    return [
+        f"{case['name']}: expected {case['verdict']}, got {found['verdict']}: {found['message'][:300]}"
+        for found, case in zip(verdicts, cases, strict=True)
+        if found["verdict"] != case["verdict"] or str(case.get("message", "")) not in found["message"]
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
