@@ -63,7 +63,7 @@ def parsed(parser: Any, cli: Any, argv: list[str]) -> tuple[str, str]:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             cli.validate_parsed_serve_args(parser.parse_args(argv))
     except SystemExit:
-        return "refuse", (said.getvalue().strip().splitlines() or ["exit"])[-1]
+        return "refuse", " ".join(said.getvalue().split("error:")[-1].split()) or "exit"
     except Exception as error:
         return "refuse", f"{type(error).__name__}: {error}"
     return "accept", ""

@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec python3 /vllm-workspace/vllm-ascend/examples/disaggregated_prefill_v1/load_balance_proxy_server_example.py --port 1999 --host 10.0.0.1 --prefiller-hosts 10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1 --prefiller-ports 7100 7101 7102 7103 7104 7105 7106 7107 --decoder-hosts 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 10.0.0.2 --decoder-ports 7100 7101 7102 7103 7104 7105 7106 7107
