@@ -17,7 +17,9 @@ from jinja2.runtime import Context, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
+from qcluster.secret import Secret
 from qcluster.templating.errors import Missing
+from qcluster.templating.hidden import opened, sealed
 from qcluster.templating.values import LazyDict, LazyList, finish
 
 _MUTATORS = re.compile(r"\.\s*(?:append|clear|extend|insert|pop|popitem|remove|reverse|setdefault|sort|update)\b")
@@ -162,6 +164,8 @@ class Environment(SandboxedEnvironment):
         found = [part for part in parts if part is not None]
         if len(found) == 1:
             return found[0]
+        if any(isinstance(part, Secret) for part in found):
+            return Secret("".join(map(_piece, opened(found)[0])))
         return "".join(map(_piece, found)) if found else None
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -241,6 +245,9 @@ def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
         gone = _first_missing(args, kwargs)
         if gone is not None:
             return gone
+        if any(isinstance(arg, Secret) for arg in args):
+            clear, revealed = opened(args)
+            return sealed(guarded(*clear, **kwargs), revealed)
         if not reads_some:
             args = tuple(map(_whole, args))
             kwargs = {key: _whole(value) for key, value in kwargs.items()}

@@ -11,6 +11,7 @@ from qcluster.secret import Secret
 from qcluster.templating.compiled import Style, expression_template, file_template, value_template
 from qcluster.templating.environment import Template
 from qcluster.templating.errors import Broken, Missing, Recursion, TemplateError, UndefinedVariable, explain
+from qcluster.templating.hidden import sealed
 from qcluster.templating.marks import OMIT, SCALARS, is_plain, is_template
 from qcluster.templating.values import LazyDict, LazyList, finish
 
@@ -159,14 +160,3 @@ def _newlines(text: str) -> int:
 def _wrapped(text: str) -> bool:
     stripped = text.strip()
     return stripped.startswith(("{{", "{%", "{#")) and stripped.endswith(("}}", "%}", "#}"))
-
-
-def sealed(result: Any, revealed: list[str]) -> Any:
-    """`result` with every text that holds a revealed secret made a Secret again."""
-    if isinstance(result, str):
-        return Secret(result) if any(secret and secret in result for secret in revealed) else result
-    if isinstance(result, dict):
-        return {key: sealed(item, revealed) for key, item in result.items()}
-    if isinstance(result, list):
-        return [sealed(item, revealed) for item in result]
-    return result

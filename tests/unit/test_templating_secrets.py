@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import pytest
 
 from qcluster.secret import Secret
@@ -57,3 +59,24 @@ def test_a_filter_gets_the_real_text() -> None:
     result = Templar(VARIABLES).render("{{ config | to_json }}")
     assert isinstance(result, Secret)
     assert result.reveal() == '{"auth": "canary-7", "port": 1}'
+
+
+def test_a_secret_of_another_host_stays_one() -> None:
+    class Other(Mapping[str, object]):
+        """What an engine's `hostvars` gives: values rendered by the other host's templar."""
+
+        def __getitem__(self, name: str) -> object:
+            return Templar(VARIABLES).render(VARIABLES[name])
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(VARIABLES)
+
+        def __len__(self) -> int:
+            return len(VARIABLES)
+
+    templar = Templar({"hostvars": {"x": Other()}})
+    for template in ("{{ hostvars.x.key }}", "to {{ hostvars['x'].key }}", "{{ hostvars.x.key | replace('x', 'y') }}"):
+        result = templar.render(template)
+        assert isinstance(result, Secret) and SECRET in result.reveal()
+    assert templar.render("{{ hostvars.x.key | length }}") == 8
+    assert templar.condition("hostvars.x.key is match('canary')")
