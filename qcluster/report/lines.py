@@ -69,6 +69,7 @@ class Lines:
     def _of_ItemFinished(self, event: ItemFinished) -> Iterator[str]:
         if self.style.verbosity >= 1 or event.result.bad:
             yield self._row(event.result, event.host, f"  item {event.label}")
+            yield from self._details(event.result)
 
     def _of_HostRetrying(self, event: HostRetrying) -> Iterator[str]:
         if self.style.verbosity >= 1:
