@@ -14,13 +14,15 @@ Variables = dict[str, Any]
 
 @dataclass
 class GroupDraft:
-    """`written`: mappings of variables from inventory files; `beside`: those of group_vars. In order of reading."""
+    """`written`: mappings of variables from inventory files; `beside`: those of group_vars/ beside the inventory;
+    `adjacent`: those beside the playbook. In order of reading."""
 
     name: str
     hosts: dict[str, None] = field(default_factory=dict)
     children: dict[str, None] = field(default_factory=dict)
     written: list[Variables] = field(default_factory=list)
     beside: list[Variables] = field(default_factory=list)
+    adjacent: list[Variables] = field(default_factory=list)
     priority: int = 1
 
 
@@ -29,6 +31,7 @@ class HostDraft:
     name: str
     written: list[Variables] = field(default_factory=list)
     beside: list[Variables] = field(default_factory=list)
+    adjacent: list[Variables] = field(default_factory=list)
 
 
 @dataclass

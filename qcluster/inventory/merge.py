@@ -58,9 +58,11 @@ def _layers(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]
     ordered = ["all", *groups]
     for group in ordered:
         yield from ((group, layer) for layer in draft.groups[group].written)
-    for group in ordered:
-        yield from ((group, layer) for layer in draft.groups[group].beside)
-    yield from (("host", layer) for layer in (*draft.hosts[name].written, *draft.hosts[name].beside))
+    for part in (["all"], groups):  # group_vars/all of both places, then the groups of one place, then of the other
+        for kind in ("beside", "adjacent"):
+            yield from ((group, layer) for group in part for layer in getattr(draft.groups[group], kind))
+    host = draft.hosts[name]
+    yield from (("host", layer) for layer in (*host.written, *host.beside, *host.adjacent))
     if extra:
         yield "extra", extra
 
@@ -68,7 +70,7 @@ def _layers(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]
 def _group(draft: Draft, name: str, members: Mapping[str, None]) -> Group:
     group = draft.groups[name]
     variables: dict[str, Any] = {}
-    for layer in (*group.written, *group.beside):
+    for layer in (*group.written, *group.beside, *group.adjacent):
         variables.update(layer)
     direct = () if name == "all" else tuple(group.hosts)
     return Group(name, tuple(members), tuple(group.children), variables, direct)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,27 @@ _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", 
 _VARS_DIRS = ("group_vars", "host_vars", "vars_plugins")
 
 
-def read_source(path: Path, vault: Vault) -> Draft:
+def read_source(path: Path, vault: Vault, playbook_dir: Path | None = None) -> Draft:
     """Everything that an inventory file or directory says. Raises InputError with all mistakes of all files."""
     draft = Draft()
     for file in _files(path, draft):
-        _guarded(draft, lambda file=file: _read_file(draft, file, vault))  # type: ignore[misc]
+        _guarded(draft, partial(_read_file, draft, file, vault))
     draft.settle()
     base = path if path.is_dir() else path.parent
-    for kind, drafts in (("group_vars", draft.groups), ("host_vars", draft.hosts)):
-        for name, owner in drafts.items():
-            for file in vars_files(base / kind, name):
-                _guarded(draft, lambda file=file, owner=owner: _read_vars(draft, file, vault, owner.beside))  # type: ignore
+    _read_folders(draft, base, vault, "beside")
+    if playbook_dir is not None and playbook_dir.resolve() != base.resolve():
+        _read_folders(draft, playbook_dir, vault, "adjacent")
     if draft.problems:
         raise InputError(sorted(draft.problems))
     return draft
+
+
+def _read_folders(draft: Draft, base: Path, vault: Vault, kind: str) -> None:
+    """group_vars/ and host_vars/ of a folder, into the layers named `kind` of their groups and hosts."""
+    for folder, owners in (("group_vars", draft.groups), ("host_vars", draft.hosts)):
+        for name, owner in owners.items():
+            for file in vars_files(base / folder, name):
+                _guarded(draft, partial(_read_vars, draft, file, vault, getattr(owner, kind)))
 
 
 def _guarded(draft: Draft, read: Callable[[], None]) -> None:

@@ -46,6 +46,8 @@ def main(patterns: str, sources: list[str]) -> None:
     for source in sources:
         found["list"][source] = json.loads(asked(source, "--list"))
         found["graph"][source] = asked(source, "--graph")
+    folder = Path(patterns).parent / "beside"
+    found["play"] = json.loads(asked(str(folder / "hosts.yaml"), "--list", "--playbook-dir", str(folder / "play")))
     for name, asked_for in yaml.safe_load(Path(patterns).read_text(encoding="utf-8")).items():
         manager = InventoryManager(loader=DataLoader(), sources=[str(Path(patterns).with_name(name))])
         found["hosts"][name] = {pattern: hosts(manager, pattern) for pattern in asked_for}

@@ -41,6 +41,11 @@ def test_the_list_is_that_of_ansible_inventory(source: Path) -> None:
     assert ours == ansible()["list"][str(source)]
 
 
+def test_variables_beside_the_playbook_win_as_in_ansible() -> None:
+    ours = show.as_json(load(CASES / "beside" / "hosts.yaml", playbook_dir=CASES / "beside" / "play"))
+    assert json.loads(json.dumps(ours)) == ansible()["play"]
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=relative)
 def test_the_graph_is_that_of_ansible_inventory(source: Path) -> None:
     assert "\n".join(show.graph(load(source))) + "\n" == ansible()["graph"][str(source)]
