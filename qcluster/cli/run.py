@@ -22,7 +22,7 @@ def run(playbook: Path, inventory_option: str | None, flags: RunFlags) -> int:
     """
     from qcluster.cli import session
 
-    choice = session.Choice(None, inventory_option, flags.vault_password_file, flags.extra_vars)
+    choice = session.Choice(None, inventory_option, flags.vault_password_file, flags.extra_vars, playbook.parent)
     if flags.list_hosts or flags.list_tasks or flags.list_tags or flags.syntax_check:
         return _listing(playbook, choice, flags)
     with session.opened(choice, flags, planned=False) as opened:

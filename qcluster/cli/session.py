@@ -35,6 +35,7 @@ class Choice:
     option: str | None = None
     vault_password_file: str = ""
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
+    playbook_dir: Path | None = None
 
 
 def load_inventory(choice: Choice) -> tuple[Path, Inventory]:
@@ -42,7 +43,8 @@ def load_inventory(choice: Choice) -> tuple[Path, Inventory]:
     from qcluster.inventory import choose, load
 
     path = choose.find(choice.argument, choice.option, os.environ, Path.cwd())
-    loaded = load(path, extra=choice.extra_vars, vault=vault_of(choice.vault_password_file))
+    vault = vault_of(choice.vault_password_file)
+    loaded = load(path, extra=choice.extra_vars, vault=vault, playbook_dir=choice.playbook_dir)
     choose.remember(path, Path.cwd())
     return path, loaded
 
@@ -242,11 +244,10 @@ SECRET_WORDS = ("password", "passwd", "secret", "api_key", "token", "ansible_bec
 
 def _secrets(inventory: Inventory) -> Iterator[str]:
     """The texts of every variable whose name says that it is a secret, and of every vault value."""
-    from qcluster.secret import Secret
+    from qcluster.inventory import secrets_of
 
+    yield from secrets_of(inventory)
     for host in inventory.hosts.values():
         for name, value in host.variables.items():
-            if isinstance(value, Secret):
-                yield value.reveal()
-            elif isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
+            if isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
                 yield str(value)
