@@ -132,6 +132,7 @@ class Wanted:
     labels: Mapping[str, str]
     logs: tuple[str, ...]
     grace: int
+    nofile: int = 1048576
 
     @property
     def name(self) -> str:
@@ -164,6 +165,7 @@ class EngineContainer:
             "key_file": Option("path", default="", help="0600 file with the API key, which the entry script reads."),
             "api_key": Option("str", default="", no_log=True, help="What that file holds; empty: no file."),
             "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
+            "nofile": Option("int", default=1048576, help="Open files an engine may have (docker --ulimit nofile)."),
             "replace": Option("bool", default=True, help="false: fail rather than stop a container that runs."),
             "moe": Option("bool", default=False, help="Engines depend on each other: none is restarted alone."),
         },
@@ -209,7 +211,8 @@ def wanted(call: Call) -> Wanted:
     labels = {**{str(k): str(v) for k, v in container["labels"].items()}, docker.SCRIPTS: total[:12]}
     folder = f"{home}/{digest.removeprefix('sha256:')[:12] or 'plan'}-{total[:12]}"
     logs = tuple(str(log) for log in call.args["logs"])
-    return Wanted(container, home, folder, files, engines, labels, logs, int(call.args["stop_timeout"]))
+    grace, nofile = int(call.args["stop_timeout"]), int(call.args["nofile"])
+    return Wanted(container, home, folder, files, engines, labels, logs, grace, nofile)
 
 
 def _files(call: Call, home: str, engines: Sequence[str]) -> dict[str, bytes]:
@@ -271,7 +274,7 @@ def run_argv(want: Wanted) -> tuple[str, ...]:
         "--shm-size",
         str(box["shm_size"]),
         "--ulimit",
-        "nofile=1048576:1048576",
+        f"nofile={want.nofile}:{want.nofile}",
     ]
     options += ["--log-opt", "max-size=50m", "--log-opt", "max-file=3"]
     for key, value in sorted(want.labels.items()):

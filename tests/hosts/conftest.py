@@ -75,12 +75,15 @@ class Controller:
 
     def inventory(self, **changes: str) -> Path:
         """1P1D over the two hosts, with a few NPUs each so that 2 cores carry it."""
-        variables = {"deployment": "real", "npus": "[0, 1, 2, 3]", "dp": "2", "tp": "2", **changes}
+        variables = {"deployment": "real", "npus": "[0, 1, 2, 3]", "dp": "2", "tp": "2", **LIMITS, **changes}
         lines = [f"    {name}: {value}" for name, value in variables.items()]
         path = self.folder / "real.yaml"
         path.write_text(INVENTORY.format(key=self.cluster.key, known=self.cluster.known_hosts, vars="\n".join(lines)))
         return path
 
+
+LIMITS = {"engine_nofile": "4096", "proxy_nofile": "4096"}
+"""A container in a sandbox may not have more open files than the sandbox."""
 
 INVENTORY = f"""
 all:
