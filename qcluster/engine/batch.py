@@ -12,13 +12,14 @@ from qcluster.engine.included import Answered, Ask
 from qcluster.engine.job import Job
 from qcluster.engine.perform import Done
 from qcluster.engine.ready import Bench
-from qcluster.engine.walk import Answer, Brought, Step, Steps, Walk
+from qcluster.engine.walk import Answer, Brought, Key, Step, Steps, Walk
 from qcluster.engine.world import World
 from qcluster.errors import QclusterError
 from qcluster.events import HostFinished, HostStarted, TaskStarted
 from qcluster.playbook.handlers import find
 from qcluster.playbook.model import Play, Scope, Task
 from qcluster.result import Status, TaskResult
+from qcluster.templating import Templar, TemplateError, is_template
 
 
 @dataclass
@@ -39,9 +40,10 @@ class Batch:
         self.ended = False
         self.over = False
         self.bad: set[str] = set()
+        self.failed: set[str] = set()
         self._all_hosts = all_hosts
         self._answers: dict[str, tuple[int, Answered | QclusterError]] = {}
-        self._begun: set[Any] = set()
+        self._titles: dict[tuple[Key, str], str] = {}
         self._magic = self._play_magic()
         self.places = {host: self._place() for host in hosts}
 
@@ -101,8 +103,19 @@ class Batch:
             if self.places[host].next:
                 self.advance(host, Answer(failed=True))
 
+    @property
+    def goes_on(self) -> bool:
+        """False once the play has ended for all, the operator stopped it, or something fatal happened."""
+        return not (self.ended or self.world.fatal or self.world.options.cancelled.is_set())
+
+    def too_many_failed(self) -> bool:
+        """Whether more hosts have failed than `max_fail_percentage` allows."""
+        limit = self.play.max_fail_percentage
+        return limit is not None and len(self.failed) / len(self.hosts) > float(limit) / 100
+
     def _fail(self, host: str) -> None:
         self.world.failed.add(host)
+        self.failed.add(host)
         self.bad.add(host)
         self._magic = self._play_magic()
 
@@ -115,6 +128,7 @@ class Batch:
             ready=self.bench.ready(step.task),
             host=host,
             play=self.play.name,
+            title=self._titles.get((step.key, step.task.uid), step.task.title),
             play_hosts=self.hosts,
             magic=self._magic,
             params=step.params,
@@ -123,13 +137,18 @@ class Batch:
     def begin(self, host: str, step: Step) -> None:
         """Tell that a host begins a task; and the task itself, the first time."""
         world, task, now = self.world, step.task, self.world.clock()
-        if (step.key, task.uid) not in self._begun:
-            self._begun.add((step.key, task.uid))
-            role = task.role.name if task.role else ""
-            world.emit(
-                TaskStarted(now, self.play.name, task.title, task.uid, str(task.where), task.module, role, step.handler)
-            )
-        world.emit(HostStarted(now, self.play.name, task.title, task.uid, host))
+        begun, title = (step.key, task.uid) in self._titles, self._title(host, step)
+        if not begun:
+            role, where = task.role.name if task.role else "", str(task.where)
+            world.emit(TaskStarted(now, self.play.name, title, task.uid, where, task.module, role, step.handler))
+        world.emit(HostStarted(now, self.play.name, title, task.uid, host))
+
+    def _title(self, host: str, step: Step) -> str:
+        """What reports call a task: its name, rendered for the first host that does it."""
+        place = (step.key, step.task.uid)
+        if place not in self._titles:
+            self._titles[place] = _rendered(step.task.title, self.job(host, step))
+        return self._titles[place]
 
     def settle(self, host: str, step: Step, done: Done, everywhere: Iterable[str] = ()) -> bool:
         """Take a result over: facts, notifications, counters, events. True where the host failed by it.
@@ -142,7 +161,7 @@ class Batch:
         for name in done.notify if result.status is Status.CHANGED else ():
             self._notify(host, name)
         if done.fatal:
-            self.world.fatal.add(done.fatal)
+            self.world.fatal[host] = done.fatal
         if result.status is Status.UNREACHABLE and not result.ignored:
             self.lose(host)
         else:
@@ -204,7 +223,7 @@ class Batch:
         if result.rescued:
             failed = {"name": task.name, "action": task.module, "args": task.args}
             world.recall(host).register({"ansible_failed_task": failed, "ansible_failed_result": result.values})
-        world.emit(HostFinished(world.clock(), self.play.name, task.title, task.uid, host, result))
+        world.emit(HostFinished(world.clock(), self.play.name, self._title(host, step), task.uid, host, result))
 
     def _notify(self, host: str, name: str) -> None:
         if not self.places[host].walk.notify(name):
@@ -221,6 +240,16 @@ class Batch:
             "ansible_play_name": self.play.name,
             "playbook_dir": self.play.folder,
         }
+
+
+def _rendered(title: str, job: Job) -> str:
+    """A title with variables in it; as written where they are not known."""
+    if not is_template(title):
+        return title
+    try:
+        return str(Templar(job.view()).render(title))
+    except TemplateError:
+        return title
 
 
 def _broken(result: TaskResult, reason: str, rescued: bool) -> TaskResult:

@@ -12,7 +12,7 @@ from qcluster.command import Become
 from qcluster.engine import search
 from qcluster.engine.dressed import Dress, Dressed
 from qcluster.engine.ready import Ready
-from qcluster.engine.variables import View
+from qcluster.engine.variables import Rendered, View
 from qcluster.engine.world import World
 from qcluster.errors import TaskFailed
 from qcluster.modules import arguments
@@ -33,6 +33,7 @@ class Job:
     ready: Ready
     host: str
     play: str
+    title: str
     play_hosts: tuple[str, ...]
     magic: Mapping[str, Any]
     params: Mapping[str, Any]
@@ -91,7 +92,7 @@ class Job:
         return Call(
             host=self.host,
             args=args,
-            variables=view,
+            variables=Rendered(view),
             check=self.flag("check_mode", templar, options.check),
             diff=self.flag("diff", templar, options.diff),
             find=partial(search.find, self.ready.folders),
@@ -110,10 +111,11 @@ class Job:
         root = view.get("ansible_user", "root") == "root" or self._raised(view, templar)
         return ("/var/lib/qcluster/" if root else "~/.local/state/qcluster/") + self.world.options.deployment
 
-    def dress(self, view: View, templar: Templar) -> Dress:
-        """become, environment and deadline of this task's commands."""
+    def dress(self, target: str, view: View, templar: Templar) -> Dress:
+        """become, environment and deadline of this task's commands; become as the host says that is acted on."""
+        there = view if target == self.host else self.world.view_of(target)
         return Dress(
-            become=self._become(view, templar) if self._raised(view, templar) else None,
+            become=self._become(there, templar) if self._raised(there, templar) else None,
             env=self._environment(templar),
             timeout=self.number("timeout", templar),
             secret=self.flag("no_log", templar),
@@ -135,7 +137,10 @@ class Job:
         merged: dict[str, Any] = {}
         for entry in self.task.scope.environment:
             merged.update(templar.render(entry) or {})
-        return {name: str(value) for name, value in merged.items() if value is not OMIT}
+        for name, value in merged.items():
+            if isinstance(value, Secret):
+                raise TaskFailed(f"environment: {name} is a secret; an environment can be seen by others, use a file")
+        return {name: _text(value) for name, value in merged.items() if value is not OMIT}
 
     def reach(self, transport: Transport) -> Reach:
         """What an action may touch."""
@@ -143,7 +148,7 @@ class Job:
         return Reach(
             transport=transport,
             fleet=world.fleet,
-            variables_of=world.view_of,
+            variables_of=lambda host: Rendered(world.view_of(host)),
             play_hosts=self.play_hosts,
             emit=world.emit,
             sleep=world.options.sleep,
@@ -164,6 +169,11 @@ def template_file(view: View, folders: tuple[Path, ...], path: Path, settings: M
 def dressed(transport: Transport, dress: Dress) -> Transport:
     """The transport itself where the task adds nothing."""
     return transport if dress == Dress() else Dressed(transport, dress)
+
+
+def _text(value: Any) -> str:
+    """A value as an environment shows it."""
+    return "" if value is None else str(value)
 
 
 def _secret(value: Any) -> Secret:

@@ -87,8 +87,8 @@ def _items(job: Job) -> list[Attempted]:
 
 def _tell_item(job: Job, part: Attempted, label: str) -> None:
     result = _result(job, part, part.raw, 0.0)
-    task, world = job.task, job.world
-    world.emit(ItemFinished(world.clock(), job.play, task.title, task.uid, job.host, label, result))
+    world, uid = job.world, job.task.uid
+    world.emit(ItemFinished(world.clock(), job.play, job.title, uid, job.host, label, result))
 
 
 def _one(job: Job, view: View, trouble: TemplateError | None = None) -> Attempted:
@@ -170,14 +170,15 @@ def _delay(task: Task, templar: Templar) -> float:
 
 def _tell_retry(job: Job, raw: Raw, attempt: int, total: int) -> None:
     part = Attempted(raw, no_log=bool(job.task.scope.get("no_log")))
-    result, world, task = _result(job, part, raw, 0.0), job.world, job.task
-    world.emit(HostRetrying(world.clock(), job.play, task.title, task.uid, job.host, attempt, total - 1, result))
+    result, world, uid = _result(job, part, raw, 0.0), job.world, job.task.uid
+    world.emit(HostRetrying(world.clock(), job.play, job.title, uid, job.host, attempt, total - 1, result))
 
 
 def _attempt(job: Job, view: View, templar: Templar) -> Raw:
     """The module itself, once."""
-    call, dress = job.call(view, templar), job.dress(view, templar)
-    transport = dressed(job.transport(job.target(templar)), dress)
+    target = job.target(templar)
+    call, dress = job.call(view, templar), job.dress(target, view, templar)
+    transport = dressed(job.transport(target), dress)
     module = job.ready.module
     assert module is not None
     if is_action(module):

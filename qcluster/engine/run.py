@@ -66,7 +66,7 @@ def _plays(world: World, crew: Crew, plans: list[tuple[Play, tuple[str, ...]]]) 
 
 
 def _play(world: World, crew: Crew, play: Play, chosen: tuple[str, ...]) -> bool:
-    """One play, batch by batch. False: nobody is left, the run ends."""
+    """One play, batch by batch. False: a whole batch failed, or something fatal happened: the run ends."""
     hosts = tuple(host for host in chosen if host not in world.failed | world.unreachable)
     world.emit(PlayStarted(world.clock(), play.name, hosts))
     bench = Bench(play, _vars_files(world, play)) if hosts else None
@@ -74,16 +74,18 @@ def _play(world: World, crew: Crew, play: Play, chosen: tuple[str, ...]) -> bool
         assert bench
         batch = Batch(world, play, bench, batch_hosts, hosts)
         STRATEGIES[play.strategy](batch, crew)
-        if world.fatal or batch.over or set(batch_hosts) <= batch.bad:
+        lost = set(batch_hosts) <= batch.bad
+        if world.fatal or batch.over or lost:
             break
+    else:
+        lost = False
     world.emit(PlayFinished(world.clock(), play.name))
-    alive = not hosts or any(host not in world.failed | world.unreachable for host in hosts)
-    return alive and not world.fatal
+    return not lost and not world.fatal
 
 
 def _exit_code(world: World) -> int:
-    codes = set(world.fatal)
-    codes |= {TaskFailed.exit_code} if world.failed else set()
+    codes = set(world.fatal.values())
+    codes |= {TaskFailed.exit_code} if world.failed - world.fatal.keys() else set()
     codes |= {UnreachableError.exit_code} if world.unreachable else set()
     return worst_exit(codes) if codes else EXIT_OK
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 
 from qcluster.engine import meta
@@ -9,75 +10,113 @@ from qcluster.engine.batch import Batch
 from qcluster.engine.crew import Crew
 from qcluster.engine.perform import perform
 from qcluster.engine.walk import Answer, Step
+from qcluster.templating import Templar
 
 
 def linear(batch: Batch, crew: Crew) -> None:
     """All hosts finish a task before any begins the next."""
-    while not batch.ended and (hosts := batch.group()):
+    while batch.goes_on and (hosts := batch.group()):
         step = batch.step_of(hosts[0])
         if step.task.module == "meta":
             for host in hosts:
                 meta.do(batch, host, step)
         elif not meta.allowed(batch, step):
-            skip(batch, hosts)
+            for host in hosts:
+                batch.advance(host, Answer(ran=False))
         else:
             lockstep(batch, crew, step, hosts)
 
 
 def lockstep(batch: Batch, crew: Crew, step: Step, hosts: list[str]) -> None:
     """One task on its hosts (on the first only, with `run_once`)."""
-    once = bool(step.task.scope.get("run_once"))
+    once = flag(batch, step, hosts[0], "run_once")
     chosen = hosts[:1] if once else hosts
     for host in chosen:
         batch.begin(host, step)
-    width = int(step.task.scope.get("throttle") or 0) or len(chosen)
-    failed = set[str]()
+    failed = _all(batch, crew, step, chosen, hosts if once else [])
+    for host in hosts[1:] if once else ():
+        batch.advance(host, Answer(failed=bool(failed)))
+    if failed and (once or flag(batch, step, hosts[0], "any_errors_fatal")):
+        batch.fail_all(set(batch.places) - failed)
+    if batch.too_many_failed():
+        batch.fail_all(set(batch.places) - failed)
+
+
+def _all(batch: Batch, crew: Crew, step: Step, chosen: list[str], everywhere: list[str]) -> set[str]:
+    """Do a step on these hosts, `throttle` at a time; gives those that failed."""
+    width, failed = throttle(batch, step, chosen[0]) or len(chosen), set[str]()
     for first in range(0, len(chosen), width):
-        jobs = [(host, partial(perform, batch.job(host, step))) for host in chosen[first : first + width]]
-        results = crew.run(jobs)
-        failed |= {host for host, _ in jobs if batch.settle(host, step, results[host], hosts if once else ())}
-    if once:
-        for host in hosts[1:]:
-            batch.advance(host, Answer(failed=bool(failed)))
-    _others(batch, step, failed, set(hosts), once)
-
-
-def _others(batch: Batch, step: Step, failed: set[str], hosts: set[str], once: bool) -> None:
-    """What a failure means for the hosts that did not fail: any_errors_fatal and max_fail_percentage."""
-    if failed and (once or step.task.scope.get("any_errors_fatal")):
-        batch.fail_all(set(batch.places) - failed)
-    limit = batch.play.max_fail_percentage
-    if limit is not None and len(batch.bad) / len(batch.hosts) > float(limit) / 100:
-        batch.fail_all(set(batch.places) - failed)
-
-
-def skip(batch: Batch, hosts: list[str]) -> None:
-    for host in hosts:
-        batch.advance(host, Answer())
+        hosts = chosen[first : first + width]
+        results = crew.run((host, partial(perform, batch.job(host, step))) for host in hosts)
+        failed |= {host for host in hosts if batch.settle(host, step, results[host], everywhere)}
+    return failed
 
 
 def free(batch: Batch, crew: Crew) -> None:
-    """No host waits for another."""
-    running = sum(_start(batch, crew, host) for host in list(batch.waiting()))
-    while running:
-        (host, step), done = crew.next_done()
-        running -= 1
-        batch.settle(host, step, done)
-        running += _start(batch, crew, host)
+    """No host waits for another, but where `throttle` says so."""
+    free_run = _Free(batch, crew)
+    for host in list(batch.waiting()):
+        free_run.start(host)
+    while free_run.running:
+        free_run.finish_one()
 
 
-def _start(batch: Batch, crew: Crew, host: str) -> int:
-    """Begin the next task of a host; 0 where there is none."""
-    while (step := batch.places[host].next) and not batch.ended:
-        if step.task.module == "meta":
-            meta.do(batch, host, step)
-        elif not meta.allowed(batch, step):
-            batch.advance(host, Answer())
-        else:
-            batch.begin(host, step)
-            crew.submit((host, step), partial(perform, batch.job(host, step)))
-            return 1
-    return 0
+class _Free:
+    """Hosts at their own pace. `held` are those that wait for a throttled task."""
+
+    def __init__(self, batch: Batch, crew: Crew):
+        self._batch, self._crew = batch, crew
+        self.running = 0
+        self._busy: defaultdict[str, int] = defaultdict(int)
+        self._held: defaultdict[str, list[str]] = defaultdict(list)
+
+    def start(self, host: str) -> None:
+        """Begin the next task of a host, if there is one and it may."""
+        batch = self._batch
+        while batch.goes_on and (step := batch.places[host].next):
+            if step.task.module == "meta":
+                meta.do(batch, host, step)
+            elif not meta.allowed(batch, step):
+                batch.advance(host, Answer(ran=False))
+            elif 0 < throttle(batch, step, host) <= self._busy[step.task.uid]:
+                return self._held[step.task.uid].append(host)
+            else:
+                return self._submit(host, step)
+        return None
+
+    def _submit(self, host: str, step: Step) -> None:
+        self._batch.begin(host, step)
+        self._crew.submit((host, step), partial(perform, self._batch.job(host, step)))
+        self._busy[step.task.uid] += 1
+        self.running += 1
+
+    def finish_one(self) -> None:
+        """Take over the next result, and let go on who can."""
+        (host, step), done = self._crew.next_done()
+        self.running -= 1
+        self._busy[step.task.uid] -= 1
+        self._batch.settle(host, step, done)
+        if self._held[step.task.uid]:
+            self.start(self._held[step.task.uid].pop(0))
+        self.start(host)
+
+
+def flag(batch: Batch, step: Step, host: str, name: str) -> bool:
+    """A keyword that decides for all hosts at once; a template in it is rendered for the first."""
+    value = step.task.scope.get(name, False)
+    if isinstance(value, bool):
+        return value
+    job = batch.job(host, step)
+    return job.flag(name, Templar(job.view()))
+
+
+def throttle(batch: Batch, step: Step, host: str) -> int:
+    """How many hosts may do a task at the same time; 0: all."""
+    value = step.task.scope.get("throttle")
+    if value is None or isinstance(value, int):
+        return value or 0
+    job = batch.job(host, step)
+    return int(job.number("throttle", Templar(job.view())) or 0)
 
 
 STRATEGIES = {"linear": linear, "free": free}

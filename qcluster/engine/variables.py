@@ -49,15 +49,15 @@ class View(Mapping[str, Any]):
 
 
 class Rendered(Mapping[str, Any]):
-    """Variables as a template of another host sees them: each rendered when it is read."""
+    """Variables as modules and other hosts see them: each rendered when it is read."""
 
-    __slots__ = ("_view",)
+    __slots__ = ("_templar", "_view")
 
     def __init__(self, view: Mapping[str, Any]):
-        self._view = view
+        self._view, self._templar = view, Templar(view)
 
     def __getitem__(self, name: str) -> Any:
-        return Templar(self._view).render(self._view[name])
+        return self._templar.render(self._view[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._view

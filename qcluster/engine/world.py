@@ -57,7 +57,7 @@ class World:
         self.tallies = Tallies()
         self.failed: set[str] = set()
         self.unreachable: set[str] = set()
-        self.fatal: set[int] = set()
+        self.fatal: dict[str, int] = {}
         self.stepping = options.step
         self.start_at = options.start_at_task
         self.shared = self._shared_magic()
