@@ -42,12 +42,13 @@ def coerce(spec: Spec, args: Mapping[str, Any]) -> dict[str, Any]:
     if mistakes:
         raise TaskFailed("; ".join(mistakes))
     given = {_canonical(spec, name): value for name, value in args.items()}
-    typed = {name: _typed(option, given.get(name)) for name, option in spec.options.items()}
+    typed = {name: _typed(option, given.get(name, option.default)) for name, option in spec.options.items()}
     return {**given, **typed} if spec.any_key else typed
 
 
 def _typed(option: Option, value: Any) -> Any:
-    value = option.default if value is None else value
+    """A null is the default, but for an option that takes anything."""
+    value = option.default if value is None and option.type != "raw" else value
     return None if value is None else convert(value, option.type, option.elements)
 
 

@@ -14,6 +14,7 @@ from qcluster.errors import TaskFailed
 from qcluster.facts.files import File, Look
 from qcluster.modules import attributes
 from qcluster.modules.base import Decision, Option
+from qcluster.modules.command import lines
 from qcluster.result import Diff, Outcome
 
 OPTIONS = {
@@ -57,10 +58,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Writing:
-    """How a page gets to its path; empty `steps` where it is there."""
+    """How a page gets to its path; empty `steps` where it is there. `moved`: mode or owner change, too."""
 
     steps: tuple[Step, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    moved: bool = False
     finish: Callable[[Sequence[Outcome]], Mapping[str, Any]] | None = None
 
 
@@ -84,7 +86,7 @@ def write(page: Page, check: bool = False) -> Writing:
     path = page.there.path if page.args.get("follow") else page.path
     values = {"dest": path, "checksum": sha1(page.data), "md5sum": _md5(page.data)}
     described = {} if check else attributes.values(after, "file", len(page.data))
-    return Writing(_steps(page, path, after), {**values, **described}, _Finish(page))
+    return Writing(_steps(page, path, after), {**values, **described}, base != after, _Finish(page))
 
 
 def _settle(page: Page) -> Writing:
@@ -93,7 +95,8 @@ def _settle(page: Page) -> Writing:
     after = attributes.wanted(page.args, base, page.look)
     values = attributes.values(after, page.there.state, page.there.size)
     steps = attributes.steps(attributes.Change(page.there.path, base, after))
-    return Writing(steps, {"dest": page.there.path, "path": page.there.path, "checksum": sha1(page.data), **values})
+    named = {"dest": page.there.path, "path": page.there.path, "checksum": sha1(page.data)}
+    return Writing(steps, {**named, **values}, bool(steps))
 
 
 def _base(page: Page) -> attributes.Attributes:
@@ -124,7 +127,8 @@ class _Finish:
             values["backup_file"] = outcomes[0].out
         last = outcomes[-1]
         if isinstance(last.command, Command) and VALIDATE.encode() == last.command.stdin and not last.ok:
-            values |= {"msg": "failed to validate", "exit_status": last.exit, "stdout": last.out, "stderr": last.err}
+            values |= {"msg": "failed to validate", "exit_status": last.exit, "changed": False}
+            values |= lines({"stdout": last.out, "stderr": last.err})
         return values
 
 

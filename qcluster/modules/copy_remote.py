@@ -28,7 +28,7 @@ fi
 printf 'end\\0'
 """
 REPLACE = """
-new=$(mktemp -- "$2.XXXXXX") && cp --preserve=mode,timestamps -- "$1" "$new" && mv -fT -- "$new" "$2"
+new=$(mktemp -- "$2.XXXXXX") && cp --preserve=timestamps -- "$1" "$new" && chmod "$3" -- "$new" && mv -fT -- "$new" "$2"
 """
 
 
@@ -81,19 +81,24 @@ def _folder(call: Call, seen: Look, differing: tuple[str, ...]) -> Decision:
     return Decision(attributes.together((make, copy, *chown)), True, values)
 
 
+def _base(seen: Look, source: File, file: File) -> attributes.Attributes:
+    """Where a file is replaced, the new one has the source's mode; a new file has what the umask leaves."""
+    mine = attributes.fresh(seen)
+    return replace(mine, mode=source.permissions) if file.exists else mine
+
+
 def _file(call: Call, seen: Look, source: File) -> Decision:
     path, file, _ = content.place(call.args["dest"], posixpath.basename(source.path), seen)
     if file.exists and not call.args["force"]:
         return Decision(values={"dest": path, "src": source.path, "msg": "file already exists"})
     checksum = seen.files[2].checksum
     same = file.exists and not file.is_link and file.checksum == checksum
-    base = attributes.present(file if same else source)
-    base = base if same else replace(base, uid=seen.uid, gid=seen.gid, owner=seen.user, group=seen.group)
+    base = attributes.present(file) if same else _base(seen, source, file)
     args: dict[str, Any] = {**call.args}
     if args["mode"] == "preserve":
         args["mode"] = source.permissions
     after = attributes.wanted(args, base, seen)
-    copy = () if same else (sh(REPLACE, source.path, path),)
+    copy = () if same else (sh(REPLACE, source.path, path, f"{base.mode:04o}"),)
     backup = (content.backup(path),) if call.args["backup"] and file.exists and not same else ()
     values = {"dest": path, "src": source.path, "checksum": checksum}
     described = {} if call.check else attributes.values(after, "file", source.size)

@@ -13,7 +13,7 @@ class Debug:
 
     spec = Spec(
         {
-            "msg": Option("raw", help="The message; anything that can be shown."),
+            "msg": Option("raw", default="Hello world!", help="The message; anything that can be shown."),
             "var": Option(help="The expression to show."),
             "verbosity": Option("int", default=0, help="Show only from this many -v on."),
         },
@@ -29,7 +29,7 @@ class Debug:
             reason = "Verbosity threshold not met."
             return Decision(skipped=reason, values={"skipped_reason": reason})
         if call.args["var"] is None:
-            return Decision(values={"msg": "Hello world!" if call.args["msg"] is None else call.args["msg"]})
+            return Decision(values={"msg": call.args["msg"]})
         return Decision(values={call.args["var"]: _shown(call)})
 
 

@@ -130,7 +130,8 @@ def _shown(part: Mapping[str, Any] | None) -> str:
 
 
 def _absent(wish: Wish) -> Change:
-    file, values = wish.file, {"path": wish.file.path, "state": "absent"}
+    file = wish.file
+    values: dict[str, Any] = {"path": file.path, "state": "absent"}
     if not file.exists:
         return Change(values=values)
     before, after = _sides(file, "absent")
@@ -139,6 +140,8 @@ def _absent(wish: Wish) -> Change:
             "directories": [entry.path for entry in wish.look.below if entry.is_directory],
             "files": [entry.path for entry in wish.look.below if not entry.is_directory],
         }
+    if wish.check:
+        values |= attributes.values(attributes.present(file), file.state, file.size)
     return Change((Command(("rm", "-rf", "--", file.path)),), values, before, after)
 
 

@@ -150,11 +150,11 @@ def _placed(call: Call, reach: Reach, place: _Place, values: dict[str, Any]) -> 
         _do(reach, Command(("rm", "-f", "--", place.new)))
         wrong = f"The checksum for {place.new} did not match {place.wanted}; it was {new.checksum}."
         return Report(failed=wrong, values=values)
+    sum_of_new = _sha1(reach, new, place.algorithm)
     if dest.exists and new.checksum == dest.checksum:
         _do(reach, Command(("rm", "-f", "--", place.new)))
-        return _settled(
-            call, reach, dest, seen, {**values, "checksum_src": new.checksum, "checksum_dest": dest.checksum}
-        )
+        sums = {"checksum_src": sum_of_new, "checksum_dest": sum_of_new}
+        return _settled(call, reach, dest, seen, {**values, **sums})
     kept = _kept(call, reach, dest)
     base = attributes.present(dest) if dest.exists else attributes.fresh(seen)
     after = attributes.wanted(call.args, base, seen)
@@ -163,12 +163,20 @@ def _placed(call: Call, reach: Reach, place: _Place, values: dict[str, Any]) -> 
     for step in attributes.together((*attributes.steps(change), move)):
         _do(reach, step)
     described = attributes.values(after, "file", new.size)
-    return Report(changed=True, values={**values, "checksum_src": new.checksum, **described, **kept, "msg": "OK"})
+    return Report(changed=True, values={**values, "checksum_src": sum_of_new, **described, **kept, "msg": "OK"})
 
 
 def _new(reach: Reach, place: _Place) -> File:
     fact = look(place.new, checksum=place.algorithm)
     return fact.parse(reach.transport.run(fact.command)).file
+
+
+def _sha1(reach: Reach, file: File, algorithm: str) -> str | None:
+    """What Ansible shows of a file, whatever algorithm the task names."""
+    if algorithm == "sha1" or not file.exists:
+        return file.checksum
+    fact = look(file.path)
+    return fact.parse(reach.transport.run(fact.command)).file.checksum
 
 
 def _kept(call: Call, reach: Reach, dest: File) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class LineInFile:
         except re.error as error:
             return Decision(failed=f"not a regular expression: {error}")
         except TaskFailed as error:
-            return Decision(failed=str(error))
+            return Decision(failed=str(error), values={"rc": 257} if not seen.file.exists else {})
 
 
 def _fact(call: Call) -> Fact[Look]:
@@ -100,8 +100,8 @@ def _written(
     """Links are written through, and the result names no attributes, as with Ansible."""
     page = Page(seen.file.path, b"".join(after), {**call.args, "follow": True}, seen.file, seen)
     writing = content.before(content.write(page, call.check), *folder)
-    if page.same and writing.steps:
-        said["msg"] = "ownership, perms or SE linux context changed"
+    if writing.moved and seen.file.exists | (not call.check):
+        said["msg"] = " and ".join(filter(None, (said["msg"], "ownership, perms or SE linux context changed")))
     diffs = content.difference(page) if call.diff else ()
     finish = writing.finish
     return Decision(

@@ -139,7 +139,7 @@ def _values(call: Call, response: Response, elapsed: int) -> dict[str, Any]:
 def _message(response: Response) -> str:
     if response.status < 0:
         return response.reason
-    if response.status >= 400:
+    if response.status >= 300:
         return f"HTTP Error {response.status}: {response.reason}"
     return f"OK ({response.headers.get('Content-Length', 'unknown')} bytes)"
 

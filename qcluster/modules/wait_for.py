@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qcluster.errors import TaskFailed
-from qcluster.facts.files import look
+from qcluster.facts.files import File, look
 from qcluster.facts.sockets import connections
+from qcluster.modules import attributes
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 
 _STATES = ("ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "SYN_RECV", "SYN_SENT", "TIME_WAIT")
@@ -96,7 +97,8 @@ class Watch:
         file = fact.parse(self.reach.transport.run(fact.command)).file
         if not file.exists or (file.is_link and file.followed is None):
             return None
-        return {} if expression is None else _searched(expression, file.content or b"")
+        found = {} if expression is None else _searched(expression, file.content or b"")
+        return found if found is None else {**found, **_described(file)}
 
     def _port(self) -> dict[str, Any] | None:
         timeout = min(self.args["connect_timeout"], max(1.0, self.end - self.reach.clock()))
@@ -126,6 +128,11 @@ class Watch:
             one.port == self.args["port"] and one.state in wanted and one.peer not in without
             for one in fact.parse(self.reach.transport.run(fact.command))
         )
+
+
+def _described(file: File) -> dict[str, Any]:
+    """Ansible describes the file in every result that names a path, over the `state` that was waited for."""
+    return attributes.values(attributes.present(file), file.state, file.size)
 
 
 def _searched(expression: str, data: bytes) -> dict[str, Any] | None:

@@ -94,6 +94,8 @@ def _context(verify: bool) -> ssl.SSLContext:
 
 def _answer(connection: http.client.HTTPConnection, request: Request, path: str) -> Response:
     headers = {"User-Agent": "qcluster", "Connection": "close", **request.headers}
+    if request.body is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
     connection.request(request.method, path, body=request.body, headers=headers)
     response = connection.getresponse()
     body = response.read()

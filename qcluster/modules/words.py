@@ -36,7 +36,13 @@ def pairs_and_rest(text: str, names: tuple[str, ...] | None) -> tuple[dict[str, 
             pairs[match[1]] = _unquoted(match[2])
         else:
             rest += space + word
-    return pairs, rest.strip()
+    return pairs, _trimmed(rest, text)
+
+
+def _trimmed(rest: str, text: str) -> str:
+    """A block of text keeps the end of its last line, as Ansible has it."""
+    rest = rest.strip()
+    return rest + "\n" if rest and text.endswith("\n") else rest
 
 
 def _unquoted(value: str) -> str:

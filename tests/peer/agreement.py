@@ -11,11 +11,15 @@ TIMES = {"start", "end", "stop", "delta", "elapsed", "atime", "mtime", "ctime"}
 NUMBERS_OF_THE_KERNEL = {"inode", "dev", "blocks", "block_size", "device_type"}
 OF_THE_IMPLEMENTATION = {
     "invocation", "exception", "warnings", "deprecations", "module_stdout", "module_stderr", "ansible_facts",
-    "src", "md5sum", "secontext", "diff", "_ansible_no_log", "ansible_job_id", "results_file", "tmp_src",
+    "src", "md5sum", "secontext", "diff", "_ansible_no_log", "ansible_job_id", "results_file", "child_pid",
+    "failed_when_suppressed_exception", "tmp_src",
 }  # fmt: skip
 NEEDS_MORE_TOOLS = {"mimetype", "charset", "version", "attributes", "attr_flags"}
-MESSAGES = {"msg", "response"}
-"""Compared only where the task did not fail: a failure's text is each program's own."""
+OF_A_FAILURE = {
+    "rc", "stdout", "stderr", "stdout_lines", "stderr_lines", "cmd", "changed", "results", "status", "attempts",
+    "assertion", "evaluated_to", "censored", "ansible_loop_var", "item", "ansible_index_var", "skipped", "finished",
+}  # fmt: skip
+"""All that is compared of what failed: a failure's text, and what else is known by then, is each program's own."""
 EXITS = {0: {0}, 1: {1, 2}, 2: {1, 2}, 3: {4}, 4: {1}}
 """An exit code of ours → Ansible's that mean the same (Ansible: 2 failed, 4 unreachable)."""
 UNCOMPARED = TIMES | NUMBERS_OF_THE_KERNEL | OF_THE_IMPLEMENTATION | NEEDS_MORE_TOOLS
@@ -56,22 +60,24 @@ def _tasks(host: str, theirs: list[Any], ours: list[Any], uncompared: set[str]) 
     if short != own:
         yield f"tasks of {host}:\n    ansible  {short}\n    qcluster {own}"
         return
-    for (name, status, _, peer), (_, _, _, mine) in zip(theirs, ours, strict=True):
-        skip = UNCOMPARED | uncompared | (MESSAGES if status in ("failed", "unreachable") else set())
-        for path, what in _values(peer, mine, skip):
+    for (name, _, _, peer), (_, _, _, mine) in zip(theirs, ours, strict=True):
+        for path, what in _values(peer, mine, UNCOMPARED | uncompared):
             yield f"{host}, {name!r}, {path}: {what}"
+
+
+def _compared(peer: dict[str, Any], skip: set[str]) -> list[str]:
+    if peer.get("failed") or peer.get("unreachable"):
+        return [name for name in peer if name in OF_A_FAILURE and name not in skip]
+    return [name for name in peer if name not in skip and not name.startswith("_ansible") and name != "failed"]
 
 
 def _values(peer: Any, own: Any, skip: set[str], path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(peer, dict) and isinstance(own, dict):
-        inner = skip | MESSAGES if peer.get("failed") else skip
-        for name, value in peer.items():
-            if name in inner or name.startswith("_ansible") or (name == "failed" and not value):
-                continue
-            if name not in own:
-                yield f"{path}.{name}", f"ansible {value!r}, qcluster has none"
+        for name in _compared(peer, skip):
+            if name in own:
+                yield from _values(peer[name], own[name], skip, f"{path}.{name}")
             else:
-                yield from _values(value, own[name], inner, f"{path}.{name}")
+                yield f"{path}.{name}", f"ansible {peer[name]!r}, qcluster has none"
     elif isinstance(peer, list) and isinstance(own, list) and len(peer) == len(own):
         for at, (one, other) in enumerate(zip(peer, own, strict=True)):
             yield from _values(one, other, skip, f"{path}[{at}]")

@@ -65,7 +65,7 @@ def ansible(case: Case, machines: Machines) -> Told:
         if "recap" in record:
             told.recap = record["recap"]
         else:
-            row = (record["task"], record["status"], record["ignored"], record["values"])
+            row = (record["task"], record["status"], bool(record["ignored"]), record["values"])
             told.tasks.setdefault(record["host"], []).append(row)
     return told
 

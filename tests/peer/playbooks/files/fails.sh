@@ -1,4 +1,3 @@
 #!/bin/sh
 echo out
-echo err >&2
 exit 5
