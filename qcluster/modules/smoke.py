@@ -65,6 +65,9 @@ class Smoke:
             "api_key": Option("str", default="", no_log=True, help="Sent as a bearer token."),
             "timeout": Option("int", default=120, help="Seconds that one request may take."),
             "sense": Option("bool", default=True, help="Text that repeats one word does not count as an answer."),
+            "fatal": Option(
+                "bool", default=True, help="false: fail the task only, so that a rescue can act; see `exit`."
+            ),
             "wait": Option("int", default=60, help="Seconds until the proxy must answer."),
         },
         help="Prove that the deployment serves (run_once); exit code 4 when it does not.",
@@ -76,7 +79,8 @@ class Smoke:
         try:
             values = prove(scene, reach, int(call.args["wait"]))
         except NotServing as error:
-            return Report(failed=str(error), fatal=error.exit_code)
+            fatal = error.exit_code if call.args["fatal"] else 0
+            return Report(failed=str(error), values={"exit": error.exit_code}, fatal=fatal)
         return Report(values=values)
 
 

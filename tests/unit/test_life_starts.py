@@ -1,0 +1,120 @@
+"""The start-up picture: milestones, stalls, and who is the cause."""
+
+from __future__ import annotations
+
+import pytest
+
+from qcluster.diagnose import milestones
+from qcluster.diagnose.milestones import Position, advance, follow, stalled
+from qcluster.diagnose.starts import Board, News, Target, cause, explain
+
+START = """\
+(APIServer pid=77) INFO 11-24 [utils.py:253] non-default args: {'port': 7100}
+(EngineCore pid=90) INFO 11-24 [core.py:77] Initializing a V1 LLM engine (v0.23.0) with config: model='/w'
+(Worker_TP0 pid=95) INFO 11-24 [parallel_state.py:1208] world_size=2 rank=0 local_rank=0 backend=hccl
+(Worker_TP0 pid=95) INFO 11-24 [model_runner.py:1] Starting to load model /w...
+(Worker_TP0 pid=95) Loading safetensors checkpoint shards:  25% Completed | 2/8 [00:10<00:30,  5.00s/it]
+(Worker_TP0 pid=95) INFO 11-24 [default_loader.py:1] Loading weights took 61.02 seconds
+(EngineCore pid=90) INFO 11-24 [kv_cache_utils.py:1] GPU KV cache size: 412,672 tokens
+(EngineCore pid=90) INFO 11-24 [core.py:1] init engine (profile, create kv cache, warmup model) took 80.10 seconds
+(Worker_TP0 pid=95) INFO KVCacheSendingThread started listening on path: tcp://10.0.0.1:36000. Thread: tp_rank=0
+(APIServer pid=77) INFO 11-24 [api_server.py:1] Starting vLLM server on http://0.0.0.0:7100
+(APIServer pid=77) INFO:     Application startup complete.
+""".splitlines()
+
+
+def test_a_start_passes_every_milestone_in_order() -> None:
+    seen = []
+    position = Position()
+    for line in START:
+        position = advance(position, line, 0.0)
+        seen.append(position.milestone.id)
+    assert seen == [
+        "args", "engine", "world", "load", "weights", "loaded", "kv-cache", "ready-engine", "kv-thread", "routes", "complete",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["(APIServer pid=77) ", ""])
+def test_the_last_line_counts_with_and_without_its_prefix(prefix: str) -> None:
+    assert follow([f"{prefix}INFO:     Application startup complete."]).milestone is milestones.COMPLETE
+
+
+def test_weights_are_counted() -> None:
+    position = follow(START[:5])
+    assert (position.done, position.total, position.text) == (2, 8, "weights 2/8")
+
+
+def test_a_stall_names_the_place_and_the_remedy() -> None:
+    position = advance(Position(), START[4], 100.0)
+    assert stalled(position, 100.0 + position.milestone.patience) == ""
+    told = stalled(position, 101.0 + position.milestone.patience)
+    assert "weights 2/8" in told and "eager" in told
+
+
+def target(name: str, host: str = "p1", port: int | None = 7100, container: str = "box") -> Target:
+    return Target(name, host, "10.0.0.1", port, f"/logs/{name}.log", "/run", container)
+
+
+def board(*names: str) -> Board:
+    return Board([target(name, name.split("-")[0]) for name in names], 0.0)
+
+
+def test_news_move_instances_and_the_last_completes() -> None:
+    here = board("p1-0", "d1-0")
+    assert here.apply(News("log", "p1-0", "p1", text="non-default args: {}\nInitializing a V1 LL"), 1.0) == ["p1-0"]
+    assert here.apply(News("log", "p1-0", "p1", text="M engine (v1)\n"), 2.0) == ["p1-0"]
+    assert here.positions["p1-0"].milestone.id == "engine", "a line may come in two pieces"
+    here.apply(News("done", "p1-0", "p1"), 3.0)
+    assert here.waiting == ["d1-0"]
+    here.apply(News("done", "d1-0", "d1"), 3.0)
+    assert here.complete and cause(here) is None
+
+
+def test_the_first_to_fail_by_age_is_the_cause_whatever_came_first() -> None:
+    here = board("p1-0", "p1-1", "d1-0")
+    here.apply(News("exit", "p1-0", "p1", ("1", "0")), 100.0)
+    here.apply(News("exit", "d1-0", "d1", ("1", "7")), 100.5)
+    found = cause(here)
+    assert found is not None and found.name == "d1-0"
+    told = explain(here)
+    assert told.startswith("d1-0 on d1 ended with exit code 1")
+    assert "not the cause: p1-0 on p1 stopped because d1-0 failed" in told
+    assert "not the cause: p1-1 on p1 was at `started`" in told
+
+
+def test_a_known_cause_goes_before_an_earlier_effect() -> None:
+    here = board("p1-0", "p1-1")
+    here.apply(News("log", "p1-0", "p1", text="ERROR Engine core proc EngineCore died unexpectedly, shutting down\n"), 1.0)
+    here.apply(News("log", "p1-1", "p1", text="zmq.error.ZMQError: Address already in use (addr='tcp://x:1')\n"), 1.0)
+    here.apply(News("exit", "p1-0", "p1", ("1", "5")), 10.0)
+    here.apply(News("exit", "p1-1", "p1", ("1", "1")), 10.0)
+    found = cause(here)
+    assert found is not None and found.name == "p1-1"
+    assert "[kv-port-in-use]" in explain(here)
+
+
+def test_the_last_lines_are_quoted_even_without_a_final_newline() -> None:
+    here = board("p1-0")
+    here.apply(News("log", "p1-0", "p1", text="one\ntwo"), 1.0)
+    here.apply(News("exit", "p1-0", "p1", ("7", "0")), 2.0)
+    assert "its last lines:\n  one\n  two" in explain(here)
+
+
+def test_a_dead_container_and_a_lost_host_end_the_wait() -> None:
+    here = board("p1-0")
+    here.apply(News("container", "box", "p1", ("exited",)), 1.0)
+    here.apply(News("lost", host="p1", text="connection refused"), 2.0)
+    assert [failure.what for failure in here.failures] == ["is exited", "connection refused"]
+
+
+def test_a_stall_is_told_once_for_each_place() -> None:
+    here = board("p1-0")
+    assert [name for name, _ in here.stalls(10_000.0)] == ["p1-0"]
+    assert list(here.stalls(20_000.0)) == []
+    here.apply(News("log", "p1-0", "p1", text="non-default args: {}\n"), 20_000.0)
+    assert [name for name, _ in here.stalls(40_000.0)] == ["p1-0"]
+
+
+def test_an_engine_without_an_api_server_is_done_when_its_engine_is() -> None:
+    assert "init engine" in target("x", port=None).done_pattern
+    assert "Application" in target("x").done_pattern
