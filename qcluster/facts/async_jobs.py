@@ -19,15 +19,16 @@ from qcluster.facts.script import EXPAND
 from qcluster.result import Outcome
 
 START = f"""{EXPAND}
-expand "$1"; dir=$p limit=$2
+expand "$1"; dir=$p limit=$2 mask=$(umask)
 umask 077
 mkdir -p "$dir" || exit 73
 IFS= read -r told; printf '%s\\n' "$told" >"$dir/told"
 cat >"$dir/job.sh"
 setsid sh -c '
+  umask "$3"
   timeout -k 5 "$2" sh "$1/job.sh" >"$1/out" 2>"$1/err" </dev/null
   echo "$?" >"$1/exit.part"; mv "$1/exit.part" "$1/exit"
-' job "$dir" "$limit" </dev/null >/dev/null 2>&1 &
+' job "$dir" "$limit" "$mask" </dev/null >/dev/null 2>&1 &
 echo "$!" >"$dir/pid"
 printf '%s' "$dir"
 """
