@@ -34,6 +34,8 @@ def visible(count: int) -> list[int]:
 
 def _mapped() -> list[int]:
     """The physical ids in this container, or of this host."""
+    if not here.root():  # a real container made for tests: what is mapped in is in /dev
+        return sorted(int(name[7:]) for name in os.listdir("/dev") if re.fullmatch(r"davinci\d+", name))
     record = own_container()
     if record is None:
         return [int(word) for word in here.machine().get("npus", "").split()]
