@@ -79,7 +79,7 @@ def _facts(fleet: Any, host: Any) -> Any:
 
     question = host_state(host.state_dir, host.weights_dir)
     state = question.parse(fleet[host.name].run(question.command))
-    return host_facts(as_facts(state, host.address))
+    return host_facts(as_facts(state, host.address), host, strict=True)
 
 
 def _diff(choice: Choice) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 Args = Mapping[str, Any]
-_TABLES = ("hardware", "releases", "base", "deviations")
+_TABLES = ("hardware", "releases", "base", "deviations", "flags")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Runs inside the judge's environment: what the real vLLM says of command lines.
 
-stdin: `[{"name", "stage": "parser" | "config", "argv"}]`; argv begins with the model. stdout: one JSON list of
-`{"name", "verdict", "message"}` in the same order; vLLM's own output goes to stderr.
+stdin: `[{"name", "stage": "parser" | "config", "argv"}]`; argv begins with the model. stdout: JSON with `verdicts`
+(`{"name", "verdict", "message"}` in the same order) and `flags`; vLLM's own output goes to stderr.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def modules() -> tuple[Any, Any]:
     raise SystemExit("no parser of `vllm serve` in this version")
 
 
-def judge(cases: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The verdict on every case."""
+def judge(cases: list[dict[str, Any]]) -> dict[str, Any]:
+    """The verdict on every case, and the flags that the parser knows."""
     parser_class, cli = modules()
     parser = cli.make_arg_parser(parser_class(prog="vllm serve"))
     known = {option for action in parser._actions for option in action.option_strings}
@@ -48,7 +48,7 @@ def judge(cases: list[dict[str, Any]]) -> list[dict[str, str]]:
         if verdict == "accept" and case["stage"] == "config":
             verdict, message = configured(parser, case["argv"])
         verdicts.append({"name": case["name"], "verdict": verdict, "message": message})
-    return verdicts
+    return {"verdicts": verdicts, "flags": sorted(name[2:] for name in known if name.startswith("--"))}
 
 
 def flags(argv: list[str]) -> list[str]:

@@ -1,9 +1,10 @@
 """`make judge`: every command line of every example inventory before the real vLLM's parser and configuration code.
 
-    python tests/judge/run.py [FOLDER] [--only VERSION]
+    python tests/judge/run.py [FOLDER] [--only VERSION] [--write-flags]
 
 FOLDER (default ~/.cache/qcluster-judge) is where vLLM's code is installed, outside the repository. Exit 1 on any
-command line that is refused or abbreviated, and where the table in tests/cases/vllm_argv is not what vLLM does.
+command line that is refused or abbreviated, and where the table in tests/cases/vllm_argv, or the flags that
+`qcluster check` knows (qcluster/recipes/flags.yaml), are not vLLM's. `--write-flags` writes the latter anew.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ from qcluster.serving import make_plan
 from qcluster.serving.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FLAGS = ROOT / "qcluster/recipes/flags.yaml"
+HEAD = """\
+# The flags of `vllm serve` by version, read from the real parsers (tests/judge, --write-flags).
+"""
 RELEASES = {
     "0.18.0": "v0.18.0",
     "0.21.0": "v0.21.0rc1",
@@ -44,22 +49,52 @@ def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("folder", nargs="?", default="~/.cache/qcluster-judge", type=Path)
     options.add_argument("--only", choices=sorted(RELEASES), action="append")
+    options.add_argument("--write-flags", action="store_true")
     chosen = options.parse_args()
     folder = chosen.folder.expanduser()
     install.main(folder)
-    wrong = [line for version in chosen.only or RELEASES for line in judged(folder, version)]
+    flags: dict[str, list[str]] = {}
+    wrong = [line for version in chosen.only or RELEASES for line in judged(folder, version, flags)]
+    if chosen.write_flags:
+        FLAGS.write_text(HEAD + yaml.safe_dump(ranges(flags), width=110, default_flow_style=None))
+    else:
+        wrong += unknown(flags)
     print("\n".join(wrong) if wrong else "every command line is accepted, and the table agrees")
     return 1 if wrong else 0
 
 
-def judged(folder: Path, version: str) -> list[str]:
+def ranges(flags: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The flags of all versions, and those that only some have, with these versions."""
+    versions = sorted(flags, key=number)
+    every = set.intersection(*map(set, flags.values()))
+    some = sorted(set().union(*flags.values()) - every)
+    return {
+        "versions": versions,
+        "always": sorted(every),
+        "some": {name: [version for version in versions if name in flags[version]] for name in some},
+    }
+
+
+def unknown(flags: Mapping[str, Sequence[str]]) -> list[str]:
+    """Where the written flags are not those of a version."""
+    written = yaml.safe_load(FLAGS.read_text(encoding="utf-8"))
+    wrong = []
+    for version, real in flags.items():
+        known = {*written["always"], *(name for name, versions in written["some"].items() if version in versions)}
+        wrong += [f"vLLM {version}: flags.yaml is wrong about --{name}" for name in sorted(known ^ set(real))]
+    return wrong
+
+
+def judged(folder: Path, version: str, flags: dict[str, list[str]]) -> list[str]:
     """What one version says that it should not."""
     models = tiny.models(folder / "models")
     plans = list(planned(version))
     lines = [case for path, plan in plans for case in of_plan(path, plan)]
     table = [*expected(version, "parser"), *expected(version, "config", models)]
     cases = [*lines, *table, *once(case for path, plan in plans for case in tiny_cases(path, plan, models))]
-    wrong = disagreeing(ask(folder, version, cases), cases)
+    answer = ask(folder, version, cases)
+    flags[version] = answer["flags"]
+    wrong = disagreeing(answer["verdicts"], cases)
     counts = f"{len(lines)} of {len(plans)} inventories, {len(table)} of the table, {len(cases)} in all"
     print(f"vLLM {version}: {counts}: {'ok' if not wrong else f'{len(wrong)} wrong'}", flush=True)
     return [f"vLLM {version}: {line}" for line in wrong]
@@ -122,8 +157,8 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def ask(folder: Path, version: str, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The verdicts of one version, from its own process."""
+def ask(folder: Path, version: str, cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The verdicts of one version and its flags, from its own process."""
     path = [str(folder / "src" / version), str(folder / ("old" if number(version) < (0, 21) else "new"))]
     environment = {
         **os.environ,
@@ -140,7 +175,7 @@ def ask(folder: Path, version: str, cases: Sequence[Mapping[str, Any]]) -> list[
     done = subprocess.run(command, input=asked, env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise SystemExit(f"vLLM {version} does not start:\n{done.stderr[-3000:]}")
-    return list(json.loads(done.stdout))
+    return dict(json.loads(done.stdout))
 
 
 def disagreeing(verdicts: Sequence[Mapping[str, str]], cases: Sequence[Mapping[str, Any]]) -> list[str]:
