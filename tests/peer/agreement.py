@@ -60,8 +60,10 @@ def _tasks(host: str, theirs: list[Any], ours: list[Any], uncompared: set[str]) 
     if short != own:
         yield f"tasks of {host}:\n    ansible  {short}\n    qcluster {own}"
         return
-    for (name, _, _, peer), (_, _, _, mine) in zip(theirs, ours, strict=True):
-        for path, what in _values(peer, mine, UNCOMPARED | uncompared):
+    for (name, status, _, peer), (_, _, _, mine) in zip(theirs, ours, strict=True):
+        # What an exception ended has no `failed` of its own among Ansible's values.
+        told = {**peer, status: True}
+        for path, what in _values(told, {**mine, status: True}, UNCOMPARED | uncompared):
             yield f"{host}, {name!r}, {path}: {what}"
 
 
