@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qcluster.facts.hccn import Trouble
 from qcluster.facts.npu import NpuTable
 from qcluster.network.findings import Npu
 from qcluster.network.survey import HostReading, NpuReadings
@@ -70,7 +71,19 @@ class Evidence:
         """Only the readings that are values."""
         return ((npu, reading) for npu, reading in self.each(query) if isinstance(reading, kind))
 
+    def endpoint(self, npu: Npu, fabric: str) -> Any:
+        """The reading that holds `npu`'s address on a fabric."""
+        readings = self.npus.get(npu.host)
+        found = readings.get(npu.npu, "vnic" if fabric == HCCS else "ip") if readings else None
+        return Trouble("truncated", f"{npu} was not read") if found is None else found
+
     def address(self, npu: Npu, fabric: str) -> str:
         """Where `npu` is pinged on a fabric; `""` where it has no address there."""
-        found = self.npus[npu.host].get(npu.npu, "vnic" if fabric == HCCS else "ip") if npu.host in self.npus else None
-        return str(getattr(found, "address", ""))
+        return str(getattr(self.endpoint(npu, fabric), "address", ""))
+
+    def mute(self, host: str) -> Trouble | None:
+        """The trouble of a host whose hccn_tool answered nothing at all: probes from it would fare no better."""
+        readings = self.npus.get(host)
+        every = [value for told in readings.readings.values() for value in told.values()] if readings else []
+        stuck = [v for v in every if isinstance(v, Trouble) and v.cause in ("tool-busy", "timeout", "tool-missing")]
+        return stuck[0] if stuck and len(stuck) == len(every) else None

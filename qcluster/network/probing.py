@@ -44,7 +44,7 @@ def kind_of(evidence: Evidence, probe: Probe) -> str:
 
 def probe_question(evidence: Evidence, lane: Sequence[Probe], patience: Patience) -> Command:
     """One host's probes in one script. Those to NPUs without an address are not sent."""
-    lines = [line for number, probe in enumerate(lane) if (line := _line(evidence, number, probe))]
+    lines = [_line(evidence, number, probe) for number, probe in enumerate(lane) if not _unsent(evidence, probe)]
     whole = 60 + sum(2 * probe.packets for probe in lane) + 3 * patience.question
     return framed(SCRIPT.replace("@LINES@", "\n".join(lines)), patience=replace(patience, whole=whole))
 
@@ -53,7 +53,7 @@ def _line(evidence: Evidence, number: int, probe: Probe) -> str:
     """Numbers, a known word and an IPv4 address: nothing that a shell could misread."""
     kind = kind_of(evidence, probe)
     address = evidence.address(probe.target, kind)
-    return f"p/{number} {probe.source.npu:d} {kind} {IPv4Address(address)} {probe.packets:d}" if address else ""
+    return f"p/{number} {probe.source.npu:d} {kind} {IPv4Address(address)} {probe.packets:d}"
 
 
 def read_probes(evidence: Evidence, lane: Sequence[Probe], outcome: Outcome | None) -> list[Result]:
@@ -62,12 +62,24 @@ def read_probes(evidence: Evidence, lane: Sequence[Probe], outcome: Outcome | No
     results = []
     for number, probe in enumerate(lane):
         frame = frames.get(f"p/{number}") if frames else None
-        if not evidence.address(probe.target, kind_of(evidence, probe)):
-            results.append(Result(probe, Ping(probe.packets, 0, reason="no address"), "the target has no address"))
-        else:
-            answer = hccn.answer(ping, frame)
-            results.append(Result(probe, _failed(answer, probe), frame.text if frame else str(answer.seen)))
+        unsent = _unsent(evidence, probe)
+        answer = unsent or _failed(hccn.answer(ping, frame), probe)
+        results.append(Result(probe, answer, frame.text if frame else _words(answer)))
     return results
+
+
+def _words(answer: Ping | Trouble) -> str:
+    return answer.seen if isinstance(answer, Trouble) else answer.reason
+
+
+def _unsent(evidence: Evidence, probe: Probe) -> Ping | Trouble | None:
+    """Why a probe was not sent: a target without an address is a failure; one whose address, or a source whose tool,
+    could not be read leaves the probe unknown."""
+    trouble = evidence.mute(probe.source.host)
+    reading = evidence.endpoint(probe.target, kind_of(evidence, probe))
+    if trouble or (isinstance(reading, Trouble) and reading.cause not in ("unset", "unsupported")):
+        return trouble or reading
+    return None if getattr(reading, "address", "") else Ping(probe.packets, 0, reason=f"{probe.target} has no address")
 
 
 def _failed(answer: Ping | Trouble, probe: Probe) -> Ping | Trouble:

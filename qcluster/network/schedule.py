@@ -119,6 +119,7 @@ class _Lanes:
     def fill_all(self) -> None:
         """Every NPU pair that is not there yet."""
         for host, lane in self.probes.items():
+            lane[:] = dict.fromkeys(lane)
             done = {(probe.source, probe.target) for probe in lane}
             lane.extend(Probe(*pair) for pair in self._all_from(host) if pair not in done)
 

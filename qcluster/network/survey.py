@@ -186,15 +186,17 @@ def npu_question(npus: Sequence[int], table: npu.NpuTable, patience: Patience) -
 
 
 def read_npus(host: str, outcome: Outcome, npus: Sequence[int], table: npu.NpuTable) -> NpuReadings:
-    """Read the answer to `npu_question`."""
+    """Read the answer to `npu_question`; no frame of hccn_tool at all means that there is no such tool."""
     frames = read_frames(outcome.stdout)
     queries = [query for query in hccn.QUERIES if query != "vnic" or table.hardware != "a2"]
     seen = {n: table.by_physical[n] for n in npus if n in table.by_physical}
     chips = {n: f"spod/{chip.npu_id}.{chip.chip_id}" for n, chip in seen.items()} if table.hardware != "a2" else {}
+    lacking = frames.complete and not any(key.startswith("npu/") for key in frames.frames)
+    no_tool = Frame("", 127, "hccn_tool: not found") if lacking else None
     return NpuReadings(
         host=host,
         readings={
-            n: {query: hccn.answer(hccn.QUERIES[query], frames.get(f"npu/{n}/{query}")) for query in queries}
+            n: {query: hccn.answer(hccn.QUERIES[query], no_tool or frames.get(f"npu/{n}/{query}")) for query in queries}
             for n in npus
         },
         pods={n: hccn.answer(npu.read_superpod, frames.get(key)) for n, key in chips.items()},

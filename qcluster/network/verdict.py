@@ -155,7 +155,7 @@ def _unread(cells: Matrix, known: Sequence[Finding], limit: float) -> Iterator[F
     told = {(item.cause, host) for item in known for host in item.hosts}
     found: dict[str, list[Ends]] = {}
     for ends, cell in cells.items():
-        if cell.state is State.UNKNOWN and (cell.trouble, ends.source.host) not in told:
+        if cell.state is State.UNKNOWN and told.isdisjoint((cell.trouble, npu.host) for npu in ends):
             found.setdefault(cell.trouble, []).append(ends)
     for cause, pairs in found.items():
         npus = tuple(dict.fromkeys(ends.source for ends in pairs))

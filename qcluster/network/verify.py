@@ -151,7 +151,8 @@ def _probe(evidence: Evidence, dialogue: Dialogue, wishes: Wishes, plan: Schedul
     )
 
     def send(lanes: Lanes) -> list[Result]:
-        questions = {host: probe_question(evidence, lane, wishes.patience) for host, lane in lanes.items()}
+        asked = {host: lane for host, lane in lanes.items() if not evidence.mute(host)}
+        questions = {host: probe_question(evidence, lane, wishes.patience) for host, lane in asked.items()}
         answers = dialogue.ask(questions, counter)
         return [
             result
@@ -209,4 +210,5 @@ def _tcp(evidence: Evidence, dialogue: Dialogue) -> host_plane.HostPlane:
         held = {h: one for h, one in listening.items() if one.handle != "none"}
         dialogue.ask({host: host_plane.unlisten(one) for host, one in held.items()})
     firewalls = {host: reading.firewall for host, reading in evidence.hosts.items()}
-    return host_plane.HostPlane(topology, listening, knocks, firewalls)
+    reached = topology.within(host for host in evidence.hosts if host not in dialogue.unreached)
+    return host_plane.HostPlane(reached, listening, knocks, firewalls)

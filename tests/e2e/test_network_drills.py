@@ -10,9 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from qcluster.lab import faults
+
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = json.loads((REPOSITORY / "docs/schemas/verify-network.json").read_text(encoding="utf-8"))
-QUICK = ("-e", "network_tool_timeout=1", "-q")
+QUICK = ("-e", '{"network_tool_timeout": 1, "network_busy_retries": [0.1, 0.2]}', "-q")
 
 A2 = """
 all:
@@ -46,42 +48,34 @@ class Drill:
         assert (ran.exit == 0) == report["passed"]
         return report
 
+    def start(self):
+        ran = self.place.run("lab", "start", self.inventory, QCLUSTER_LAB_DIR=str(self.lab))
+        assert ran.exit == 0, ran.text
+        return self
+
     def stop(self):
         self.place.run("lab", "stop", self.inventory, QCLUSTER_LAB_DIR=str(self.lab))
 
     @contextmanager
-    def fault(self, name, key, value="") -> Iterator[None]:
-        path = self.lab / "faults" / name / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(value)
+    def fault(self, name, *words) -> Iterator[None]:
+        """Something broken, mended afterwards."""
+        faults.put(self.lab, name, words)
         try:
             yield
         finally:
-            path.unlink()
-
-    @contextmanager
-    def edited(self, file, edit) -> Iterator[None]:
-        """A host's file, changed (or taken away, with None) and put back."""
-        path = self.lab / "hosts" / file
-        before = path.read_text()
-        changed = edit(before)
-        path.unlink() if changed is None else path.write_text(changed)
-        try:
-            yield
-        finally:
-            path.write_text(before)
+            faults.clear(self.lab)
 
 
 @pytest.fixture(scope="module")
 def a3(shared_place):
-    drill = Drill(shared_place, A3, "drill-a3.yaml")
+    drill = Drill(shared_place, A3, "drill-a3.yaml").start()
     yield drill
     drill.stop()
 
 
 @pytest.fixture(scope="module")
 def a2(shared_place):
-    drill = Drill(shared_place, A2, "drill-a2.yaml")
+    drill = Drill(shared_place, A2, "drill-a2.yaml").start()
     yield drill
     drill.stop()
 
@@ -164,14 +158,14 @@ def test_tls_on_one_host(a3):
 
 
 def test_stale_conf_on_one_npu(a3):
-    with a3.edited("d1/etc/hccn.conf", lambda text: text.replace("address_1=", "address_1=9")):
+    with a3.fault("hccn-conf-stale", "d1:1"):
         found = only(a3.check())
     assert (found["cause"], npus(found)) == ("hccn-conf-stale", [("d1", 1)])
     assert "stale on 1 of 12 NPUs" in found["summary"]
 
 
 def test_missing_conf(a3):
-    with a3.edited("p1/etc/hccn.conf", lambda text: None):
+    with a3.fault("hccn-conf-missing", "p1"):
         found = only(a3.check())
     assert (found["cause"], found["hosts"]) == ("hccn-conf-missing", ["p1"])
 
@@ -249,10 +243,39 @@ def test_unknown_may_be_allowed(a3):
 
 
 def test_firewall_between_two_hosts(a3):
-    with a3.fault("firewall", "p1:d1"):
+    with a3.fault("firewall", "p1:d1"), a3.fault("firewalld", "d1"):
         found = only(a3.check())
     assert (found["cause"], found["hosts"]) == ("tcp-blocked", ["p1", "d1"])
-    assert "firewalld" in found["summary"]
+    assert "firewalld is active on d1" in found["summary"]
+    assert "firewall-cmd" in found["remedy"]
+
+
+def test_one_blocked_port(a3):
+    with a3.fault("firewall", "d1:p2", "7100"):
+        found = only(a3.check())
+    assert (found["cause"], found["hosts"]) == ("tcp-blocked", ["d1", "p2"])
+    assert "1 port (api: 7100)" in found["summary"]
+
+
+def test_tool_missing(a3):
+    with a3.fault("tool-missing", "d1"):
+        report = a3.check()
+    assert report["verdict"] == "unknown"
+    assert {cause for _, cause in serious(report)} == {"tool-missing"}
+
+
+def test_a_stream_that_breaks_off(a3):
+    with a3.fault("truncated", "d1", "script"):
+        report = a3.check()
+    assert report["verdict"] == "unknown"
+    assert {cause for _, cause in serious(report)} == {"truncated"}
+
+
+def test_a_host_that_goes_away(a3):
+    with a3.fault("host-down", "p2"):
+        ran = a3.place.run("verify-network", a3.inventory, "--json", *QUICK, QCLUSTER_LAB_DIR=str(a3.lab))
+    assert (ran.exit, ran.json()["verdict"]) == (3, "unknown")
+    assert only(ran.json())["hosts"] == ["p2"]
 
 
 def test_clock_skew_and_mtu_are_advisories(a3):
@@ -263,7 +286,7 @@ def test_clock_skew_and_mtu_are_advisories(a3):
 
 
 def test_driver_mismatch(a3):
-    with a3.edited("p2/usr/local/Ascend/driver/version.info", lambda text: text.replace("25.", "24.")):
+    with a3.fault("driver-mismatch", "p2", "24.1.rc3"):
         found = only(a3.check())
     assert (found["cause"], found["hosts"]) == ("driver-mismatch", ["p2"])
 

@@ -258,7 +258,10 @@ if [ -e "$faults/truncated/$me" ]; then
     text=$(answer "$@")
     printf '%s' "${text%"${text#????????????}"}"
     value truncated "$me" tool
-    [ "$found" != script ] || kill -9 "$PPID"
+    if [ "$found" = script ]; then # the caller, past the `timeout` that may stand between
+        read -r _ comm _ up _ <"/proc/$PPID/stat"
+        case $comm in *timeout*) kill -9 "$up" ;; *) kill -9 "$PPID" ;; esac
+    fi
     exit 0
 fi
 answer "$@"
