@@ -5,10 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +36,7 @@ def stop(directory: Path) -> bool:
     pid = daemon_pid(lab)
     if pid:
         os.kill(pid, signal.SIGTERM)
-        _wait(lambda: not alive(lab), f"the lab's daemon (pid {pid}) does not stop")
+        _wait(lambda: _ended(pid), f"the lab's daemon (pid {pid}) does not stop")
     return bool(end_processes(lab)) or bool(pid)
 
 
@@ -84,17 +83,37 @@ def _start(wanted: Lab) -> Lab:
     lab = _placed(wanted)
     save(lab)
     lab.ready.unlink(missing_ok=True)
-    with (lab.directory / "daemon.log").open("ab") as log:
-        argv = [sys.executable, "-m", "qcluster.lab.daemon", str(lab.directory)]
-        home = str(Path(__file__).parents[2])
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
-        daemon = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=env, start_new_session=True
-        )
-    _wait(lambda: _serves(lab) or daemon.poll() is not None, "the lab's daemon does not get ready", lab)
-    if daemon.poll() is not None:
-        raise QclusterError(f"the lab's daemon ended with {daemon.returncode}: {_last_log(lab)}")
+    pid = _spawn(lab)
+    _wait(lambda: _serves(lab) or _ended(pid), "the lab's daemon does not get ready", lab)
+    if not alive(lab):
+        raise QclusterError(f"the lab's daemon ended: {_last_log(lab)}")
     return lab
+
+
+def _spawn(lab: Lab) -> int:
+    """The daemon in a session of its own; its output goes to a log."""
+    project = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH", "")]))
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "qcluster.lab.daemon", str(lab.directory)],
+        {**os.environ, "PYTHONPATH": path},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(lab.directory / "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+def _ended(pid: int) -> bool:
+    """Whether the process is gone (or only its zombie is left); collects it where it is our own child."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        stat = Path(f"/proc/{pid}/stat")
+        return not stat.exists() or ") Z " in stat.read_text()
 
 
 def _placed(wanted: Lab) -> Lab:
@@ -120,8 +139,7 @@ def _serves(lab: Lab) -> bool:
     return isinstance(names, list) and set(lab.hosts) <= set(names)
 
 
-def _wait(done: object, what: str, lab: Lab | None = None) -> None:
-    assert callable(done)
+def _wait(done: Callable[[], bool], what: str, lab: Lab | None = None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not done():
         if time.monotonic() > deadline:

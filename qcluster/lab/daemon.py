@@ -166,6 +166,7 @@ async def serve(directory: Path) -> None:
 
 
 def main(directory: str) -> None:
+    os.chdir("/")
     with (Path(directory) / "daemon.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if sys.version_info < (3, 12):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -206,6 +205,8 @@ def version(words: list[str]) -> None:
 
 def copy(words: list[str]) -> None:
     """A path in a container is the same path on its host; what only the image has lies in its tools folder."""
+    import shutil
+
     source, target = (word for word in words if not word.startswith("-"))
     paths = [word.partition(":")[2] if ":" in word else word for word in (source, target)]
     name = paths[0].rpartition("/")[2]

@@ -50,10 +50,15 @@ idle() { # PHYSICAL: HBM that the driver itself holds
     esac
 }
 
+lives() { # PID: runs, and is no zombie
+    [ -e "/proc/$1/stat" ] && read -r stat <"/proc/$1/stat" || return 1
+    case $stat in *") Z "*) return 1 ;; esac
+} 2>/dev/null
+
 memory() { # PHYSICAL: sets used, from what lives on the die
     idle "$1"
     for held in "$root/lab/use/$1"/*; do
-        [ -d "/proc/${held##*/}" ] || continue
+        lives "${held##*/}" || continue
         read -r _ mb <"$held" && used=$((used + mb))
     done
     if has npu-busy "$me:$1"; then used=$((used + 49105)); fi
@@ -125,7 +130,7 @@ table_row() { # PHYSICAL
 process_rows() { # PHYSICAL: prints those on one die
     place "$1"
     for held in "$root/lab/use/$1"/*; do
-        [ -d "/proc/${held##*/}" ] || continue
+        lives "${held##*/}" || continue
         read -r title mb <"$held"
         # shellcheck disable=SC2059
         printf "$process" "$npu" "$chip" "${held##*/}" "$title" "$mb" NA

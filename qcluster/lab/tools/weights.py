@@ -63,7 +63,8 @@ def write_slowly(path: str, data: bytes, seconds: float) -> None:
     done = os.path.getsize(part) if os.path.exists(part) else 0
     with open(part, "ab") as file:
         for at in range(done, len(data), 8192):
-            file.write(data[at : at + 8192])
+            piece = data[at : at + 8192]
+            file.write(piece)
             file.flush()
-            time.sleep(seconds * 8192 / len(data))
+            time.sleep(seconds * len(piece) / len(data))
     os.replace(part, path)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
 import sys
-import tarfile
 import time
 
 from qcluster.lab.tools import here
@@ -165,6 +163,9 @@ def tag_as(word: str, new: str) -> None:
 
 def save_tar(word: str, target: str) -> None:
     """`docker save`: a tar with the manifest and some bytes for layers."""
+    import io
+    import tarfile
+
     record = need(word)
     out = open(target, "wb") if target else sys.stdout.buffer
     with out, tarfile.open(fileobj=out, mode="w|") as tar:
@@ -179,6 +180,8 @@ def load_tar(source: str) -> None:
     """`docker load`: from a file or stdin, gzip or not."""
     if here.fault("disk-full") is not None:
         raise Refusal("Error processing tar file(exit status 1): write /layer.tar: no space left on device")
+    import tarfile
+
     stream = open(source, "rb") if source else sys.stdin.buffer
     try:
         with stream, tarfile.open(fileobj=stream, mode="r|*") as tar:

@@ -52,7 +52,8 @@ class Workers:
         for pid in self.pids:
             try:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
                 continue
 
 
