@@ -15,6 +15,7 @@ from qcluster.errors import Problem, TaskFailed
 from qcluster.modules.base import Option, Spec
 from qcluster.modules.convert import convert
 from qcluster.modules.words import FREE_FORM_PAIRS, pairs_and_rest
+from qcluster.secret import Secret
 
 
 def parse(spec: Spec, raw: Any) -> dict[str, Any]:
@@ -95,6 +96,9 @@ def _incomplete(spec: Spec, given: set[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _wrong(name: str, option: Option, value: Any) -> Iterator[tuple[str, str, str]]:
+    if option.type != "raw" and not option.no_log and holds_secret(value):
+        yield name, "is a secret, and everybody could see it here", "a file's content and a command's stdin are safe"
+        return
     try:
         typed = convert(value, option.type, option.elements)
     except ValueError as error:
@@ -104,6 +108,13 @@ def _wrong(name: str, option: Option, value: Any) -> Iterator[tuple[str, str, st
         if option.choices and one not in option.choices:
             choices = ", ".join(str(choice) for choice in option.choices)
             yield name, f"must be one of: {choices}, got: {one}", ""
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether a secret is anywhere inside `value`."""
+    if isinstance(value, Mapping):
+        return any(holds_secret(one) for one in value.values())
+    return isinstance(value, Secret) or (isinstance(value, (list, tuple)) and any(map(holds_secret, value)))
 
 
 def has_template(value: Any) -> bool:

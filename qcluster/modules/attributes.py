@@ -158,11 +158,11 @@ def ownership(before: Attributes, after: Attributes) -> str:
     return f"{user}:{group}" if group else user
 
 
-def put(path: str, data: bytes, after: Attributes, look: Look) -> Put:
+def put(path: str, data: bytes, after: Attributes, look: Look, secret: bool = False) -> Put:
     """Write `data` with these attributes, as the user who looked."""
     mine = fresh(look)
     owner = after.owner if after.uid != mine.uid else ""
-    return Put(path, data, after.mode, owner, after.group if after.gid != mine.gid else "")
+    return Put(path, data, after.mode, owner, after.group if after.gid != mine.gid else "", secret=secret)
 
 
 def values(after: Attributes, state: str, size: int) -> dict[str, Any]:

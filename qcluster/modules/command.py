@@ -12,6 +12,7 @@ from qcluster.command import Command, sh
 from qcluster.errors import UnreadableOutput
 from qcluster.facts.script import EXPAND
 from qcluster.modules.base import Call, Decision, Option, Spec
+from qcluster.modules.convert import plain
 from qcluster.result import Outcome
 
 NO_FOLDER = (97, b"qcluster: no such folder\n")
@@ -41,7 +42,7 @@ OPTIONS = {
     "chdir": Option("path", help="Change into this folder first."),
     "creates": Option("path", help="Do nothing where this path (or pattern) exists."),
     "removes": Option("path", help="Do nothing where this path (or pattern) does not exist."),
-    "stdin": Option(help="What the command reads."),
+    "stdin": Option(no_log=True, help="What the command reads; may be a secret."),
     "stdin_add_newline": Option("bool", default=True),
     "strip_empty_ends": Option("bool", default=True, help="Strip line ends at the end of stdout and stderr."),
     "executable": Option("path", help="The shell to use."),
@@ -135,7 +136,7 @@ def _stdin(args: Mapping[str, Any]) -> bytes:
     if args["stdin"] is None:
         return b""
     end = "\n" if args["stdin_add_newline"] else ""
-    return f"{args['stdin']}{end}".encode()
+    return f"{plain(args['stdin'])}{end}".encode()
 
 
 def _program(args: Mapping[str, Any]) -> Command:

@@ -44,6 +44,7 @@ class Page:
     args: Mapping[str, Any]
     file: File
     look: Look
+    secret: bool = False
 
     @property
     def there(self) -> File:
@@ -109,12 +110,12 @@ def _base(page: Page) -> attributes.Attributes:
 def _steps(page: Page, path: str, after: attributes.Attributes) -> tuple[Step, ...]:
     kept = (backup(path),) if page.args.get("backup") and page.there.exists else ()
     if not page.args.get("validate"):
-        return (*kept, attributes.put(path, page.data, after, page.look))
+        return (*kept, attributes.put(path, page.data, after, page.look, page.secret))
     new = f"{path}.qcluster-new{posixpath.splitext(path)[1]}"
     words = [word.replace("%s", new) for word in shlex.split(page.args["validate"])]
     if new not in " ".join(words):
         raise TaskFailed(f"validate must contain %s: {page.args['validate']}")
-    return (*kept, attributes.put(new, page.data, after, page.look), sh(VALIDATE, new, path, *words))
+    return (*kept, attributes.put(new, page.data, after, page.look, page.secret), sh(VALIDATE, new, path, *words))
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,8 @@ class _Finish:
 
 
 def difference(page: Page) -> tuple[Diff, ...]:
-    """Before and after for `--diff`; what is binary or large is only named."""
-    if page.same:
+    """Before and after for `--diff`; what is binary or large is only named, a secret is not shown."""
+    if page.same or page.secret:
         return ()
     before = page.file.content if page.file.content is not None else b""
     return (Diff(_text(before), _text(page.data), page.path),)

@@ -34,6 +34,11 @@ def boolean(value: Any) -> bool:
     raise ValueError(value)
 
 
+def plain(value: Any) -> str:
+    """The text of a value, of a secret too: only for what goes into a file, a stdin or a request."""
+    return value.reveal() if isinstance(value, Secret) else str(value)
+
+
 def _text(value: Any) -> str | Secret:
     return value if isinstance(value, (str, Secret)) else str(value)
 

@@ -15,6 +15,7 @@ from qcluster.facts.files import Look, look
 from qcluster.modules import attributes, content, copy_folder, copy_remote
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.modules.content import Page
+from qcluster.modules.convert import plain
 from qcluster.modules.file import MAKE_FOLDER
 from qcluster.result import Outcome
 from qcluster.secret import Secret
@@ -93,7 +94,7 @@ def page_at(call: Call, data: bytes, name: str, found: Outcome, args: Mapping[st
     path, file, missing = content.place(call.args["dest"], name, seen_there)
     if file.exists and not call.args["force"]:
         return Decision(values={"dest": path, "changed": False})
-    page = Page(path, data, args, file, seen_there)
+    page = Page(path, data, args, file, seen_there, isinstance(args.get("content"), Secret))
     writing = content.write(page, call.check)
     folder = folder_step(call, posixpath.dirname(path)) if missing else ()
     diffs = content.difference(page) if call.diff else ()
@@ -119,9 +120,7 @@ def preserved(args: Mapping[str, Any], source: Path | None) -> Mapping[str, Any]
 
 
 def text(value: Any) -> bytes:
-    if isinstance(value, Secret):
-        return value.reveal().encode()
-    return (value if isinstance(value, str) else json.dumps(value)).encode()
+    return (plain(value) if isinstance(value, (str, Secret)) else json.dumps(value)).encode()
 
 
 copy = Copy()

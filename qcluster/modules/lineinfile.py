@@ -13,8 +13,10 @@ from qcluster.facts.files import File, Look, look
 from qcluster.modules import content, lines
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.modules.content import Page
+from qcluster.modules.convert import plain
 from qcluster.modules.copy import folder_step
 from qcluster.result import Outcome
+from qcluster.secret import Secret
 
 
 class LineInFile:
@@ -26,7 +28,7 @@ class LineInFile:
             "state": Option(default="present", choices=("absent", "present")),
             "regexp": Option(aliases=("regex",), help="The line to replace or remove."),
             "search_string": Option(help="The same, as plain text."),
-            "line": Option(aliases=("value",)),
+            "line": Option(aliases=("value",), no_log=True, help="The line; may be a secret."),
             "insertafter": Option(help="An expression, BOF or EOF."),
             "insertbefore": Option(help="An expression or BOF."),
             "backrefs": Option("bool", default=False, help="`line` may use groups of `regexp`."),
@@ -98,7 +100,8 @@ def _written(
     call: Call, seen: Look, after: list[bytes], said: dict[str, Any], folder: tuple[Command, ...] = ()
 ) -> Decision:
     """Links are written through, and the result names no attributes, as with Ansible."""
-    page = Page(seen.file.path, b"".join(after), {**call.args, "follow": True}, seen.file, seen)
+    secret = isinstance(call.args["line"], Secret)
+    page = Page(seen.file.path, b"".join(after), {**call.args, "follow": True}, seen.file, seen, secret)
     writing = content.before(content.write(page, call.check), *folder)
     if writing.moved and seen.file.exists | (not call.check):
         said["msg"] = " and ".join(filter(None, (said["msg"], "ownership, perms or SE linux context changed")))
@@ -124,7 +127,7 @@ def _lines(file: File) -> list[bytes]:
 
 def _wanted(args: Any) -> lines.Wanted:
     texts = {name: args[name] for name in ("line", "regexp", "search_string", "insertafter", "insertbefore")}
-    encoded = {name: value.encode() for name, value in texts.items() if value is not None}
+    encoded = {name: plain(value).encode() for name, value in texts.items() if value is not None}
     return lines.Wanted(**encoded, backrefs=args["backrefs"], firstmatch=args["firstmatch"])
 
 

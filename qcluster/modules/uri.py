@@ -14,6 +14,7 @@ from qcluster.facts.files import Look, look
 from qcluster.modules import attributes, content
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.content import Page
+from qcluster.modules.convert import plain
 from qcluster.modules.web import Request, Response, fetch
 from qcluster.secret import Secret
 from qcluster.transport.base import Transport
@@ -23,7 +24,7 @@ WEB_OPTIONS = {
     "url_username": Option(aliases=("user", "username")),
     "url_password": Option("raw", no_log=True, aliases=("password",)),
     "force_basic_auth": Option("bool", default=False),
-    "headers": Option("dict", default={}),
+    "headers": Option("dict", default={}, no_log=True),
     "validate_certs": Option("bool", default=True),
     "use_proxy": Option("bool", default=True),
     "force": Option("bool", default=False),
@@ -81,9 +82,9 @@ def _needless(call: Call, transport: Transport) -> str:
 
 def request_of(call: Call) -> Request:
     args = call.args
-    headers = {str(name): _plain(value) for name, value in (args["headers"] or {}).items()}
+    headers = {str(name): plain(value) for name, value in (args["headers"] or {}).items()}
     if args["url_username"] and "authorization" not in map(str.lower, headers):
-        pair = f"{args['url_username']}:{_plain(args['url_password'] or '')}"
+        pair = f"{args['url_username']}:{plain(args['url_password'] or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     body, kind = _body(call)
     if kind and "content-type" not in map(str.lower, headers):
@@ -92,10 +93,6 @@ def request_of(call: Call) -> Request:
         args["url"], args["method"].upper(), headers, body, args["timeout"], args["validate_certs"],
         args["follow_redirects"],
     )  # fmt: skip
-
-
-def _plain(value: Any) -> str:
-    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 def _body(call: Call) -> tuple[bytes | None, str]:
@@ -115,7 +112,7 @@ def _form(body: Any) -> str:
 
 
 def _text(value: Any) -> bytes:
-    return _plain(value).encode()
+    return plain(value).encode()
 
 
 def _values(call: Call, response: Response, elapsed: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import pytest
 
 from qcluster.errors import InputError, TaskFailed
 from qcluster.modules import arguments, table
-from qcluster.modules.base import Option, Spec
+from qcluster.modules.base import Call, Option, Spec
+from qcluster.secret import Secret
 
 SPEC = Spec(
     {
@@ -90,3 +91,29 @@ def test_an_unknown_module_has_a_suggestion() -> None:
     assert not table.known("ansible.builtin.cpoy")
     with pytest.raises(InputError, match="did you mean copy"):
         table.lookup("cpoy")
+
+
+@pytest.mark.parametrize(
+    ("module", "args"),
+    [
+        ("command", {"cmd": Secret("s3cret")}),
+        ("command", {"argv": ["login", Secret("s3cret")]}),
+        ("file", {"path": Secret("s3cret")}),
+        ("get_url", {"url": Secret("s3cret"), "dest": "/x"}),
+    ],
+)
+def test_a_secret_is_refused_where_others_could_see_it(module: str, args: dict[str, Any]) -> None:
+    problems = arguments.check(table.lookup(module).spec, args)
+    assert [problem.what for problem in problems] == ["is a secret, and everybody could see it here"]
+
+
+def test_a_secret_travels_in_stdin_and_in_files() -> None:
+    assert b"s3cret\n" in _steps("command", {"cmd": "login", "stdin": Secret("s3cret")})[0].stdin
+    module = table.lookup("copy")
+    assert arguments.coerce(module.spec, {"content": Secret("s3cret"), "dest": "/x"})["content"] == Secret("s3cret")
+
+
+def _steps(name: str, args: dict[str, Any]) -> Any:
+    module = table.lookup(name)
+    assert not table.is_action(module)
+    return module.decide(Call("host", arguments.coerce(module.spec, args), {}), None).steps
