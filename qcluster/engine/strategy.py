@@ -37,7 +37,7 @@ def lockstep(batch: Batch, crew: Crew, step: Step, hosts: list[str]) -> None:
     for host in hosts[1:] if once else ():
         batch.advance(host, Answer(failed=bool(failed)))
     if failed and (once or flag(batch, step, hosts[0], "any_errors_fatal")):
-        batch.fail_all(set(batch.places) - failed)
+        batch.fail_all(set(batch.places) - failed - set(hosts if once else ()))
     if batch.too_many_failed():
         batch.fail_all(set(batch.places) - failed)
 
