@@ -150,7 +150,7 @@ class SshServer:
         return [int(word) for word in asked.stdout.split()]
 
     def logins(self) -> int:
-        return self.log.read_text(errors="replace").count("Accepted ")
+        return self.log.read_text(errors="replace").count("Accepted publickey ")
 
 
 def me() -> str:
