@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,13 +82,24 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
     first = found[0]
     recipe, variant = _model(first, problems)
     return Deployment(
-        first.settings.deployment or Path(inventory.path).stem,
+        _name(first, inventory.path, problems),
         inventory,
         recipe,
         variant,
         _release(first),
         tuple(_defaulted(placement, recipe, problems) for placement in found),
     )
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _name(placement: Placement, path: str, problems: list[Problem]) -> str:
+    """It becomes part of container names and folders, so it must be plain."""
+    name = placement.settings.deployment
+    if name and not _PLAIN.fullmatch(name):
+        problems.append(placement.problem("deployment", f"{name!r} is not plain", "letters, digits, - _ and . only"))
+    return name or re.sub(r"[^A-Za-z0-9_.-]", "-", Path(path).stem).lstrip("-_.") or "qcluster"
 
 
 def _both_sides(inventory: Inventory, found: Iterable[Placement]) -> Iterable[Problem]:

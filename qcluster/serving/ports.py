@@ -21,7 +21,7 @@ def port_plan(
     uses = [
         use for slot, instance in zip(everyone, instances, strict=True) for use in _of_instance(release, slot, instance)
     ]
-    uses += _hccl(everyone, instances)
+    uses += _hccl(instances)
     if proxy:
         uses.append(PortUse(proxy.host, proxy.port, 1, "proxy", "proxy"))
     return tuple(sorted(uses, key=lambda use: (use.host, use.plane, use.first, use.owner)))
@@ -42,14 +42,22 @@ def _of_instance(release: str, slot: Slot, instance: Instance) -> Iterator[PortU
 
 def _adxl(release: str, instance: Instance) -> Iterator[PortUse]:
     """Mooncake's Ascend transport: a random port in a window of each NPU (issue #14263)."""
-    base, step = catalogue.releases()["adxl_base"], catalogue.release_entry(release)["adxl_step"]
+    base = _number(instance.env.get("ASCEND_BASE_PORT"), catalogue.releases()["adxl_base"])
+    step = catalogue.release_entry(release)["adxl_step"]
     for npu in sorted(instance.devices):
         yield PortUse(instance.host, base + npu * step, step, instance.name, "adxl")
 
 
-def _hccl(everyone: Sequence[Slot], instances: Sequence[Instance]) -> Iterator[PortUse]:
-    for host in dict.fromkeys(instance.host for instance in instances):
-        yield PortUse(host, *HCCL_HOST, "hccl", "hccl-host")
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isdigit() else otherwise
+
+
+def _hccl(instances: Sequence[Instance]) -> Iterator[PortUse]:
+    """HCCL's ports: on the host a range for each base port in use, on the NPU's own NIC one for each process."""
+    first, count = HCCL_HOST
+    used = {(one.host, _number(one.env.get("HCCL_IF_BASE_PORT"), first)) for one in instances}
+    for host, base in sorted(used):
+        yield PortUse(host, base, count, "hccl", "hccl-host")
     for instance in instances:
         yield PortUse(instance.host, HCCL_DEVICE, 1, instance.name, "hccl-device", "npu")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from qcluster.serving.options import options
 from qcluster.serving.plan import Instance, Plan, PortUse
@@ -62,14 +63,46 @@ def notes(plan: Plan) -> Iterator[str]:
 
 
 def ports(plan: Plan) -> list[str]:
-    """All ports, host by host; equal purposes of one host in one line each."""
-    return columns(("HOST", "PORTS", "PLANE", "PURPOSE", "OWNER"), map(_port, plan.ports))
+    """All ports, host by host; neighbours of one purpose and role share a line."""
+    rows: list[_Span] = []
+    for use in sorted(plan.ports, key=lambda use: (use.host, use.plane, use.purpose, use.first)):
+        if rows and rows[-1].takes(use):
+            rows[-1] = rows[-1].with_(use)
+        else:
+            rows.append(_Span(use, use.first + use.count, 1))
+    return columns(("HOST", "PORTS", "PLANE", "PURPOSE", "OWNER"), [row.cells for row in rows])
 
 
-def _port(use: PortUse) -> Row:
-    last = use.first + use.count - 1
-    span = str(use.first) if last == use.first else f"{use.first}-{last}"
-    return (use.host, span, use.plane, use.purpose, use.owner)
+@dataclass(frozen=True)
+class _Span:
+    """Port uses of one purpose and role, side by side. `end` is the port after the last one."""
+
+    first: PortUse
+    end: int
+    owners: int
+
+    @property
+    def stem(self) -> str:
+        return self.first.owner.rpartition("-")[0]
+
+    def takes(self, use: PortUse) -> bool:
+        like = (use.host, use.plane, use.purpose) == (self.first.host, self.first.plane, self.first.purpose)
+        return like and use.owner.rpartition("-")[0] == self.stem and use.first in (self.end, self.first.first)
+
+    def with_(self, use: PortUse) -> _Span:
+        return _Span(self.first, max(self.end, use.first + use.count), self.owners + (use.owner != self.first.owner))
+
+    @property
+    def cells(self) -> Row:
+        start, last = self.first.first, self.end - 1
+        owner = self.first.owner if self.owners == 1 else f"{self.stem}-*"
+        return (
+            self.first.host,
+            start if start == last else f"{start}-{last}",
+            self.first.plane,
+            self.first.purpose,
+            owner,
+        )
 
 
 def explanation(plan: Plan) -> Iterator[str]:
@@ -81,6 +114,8 @@ def explanation(plan: Plan) -> Iterator[str]:
             yield f"{one.name}"
             yield from (f"  {line}" for line in columns(("WHAT", "VALUE", "FROM"), _origins(plan, one)))
             yield ""
+    yield "Departures from the seed document:"
+    yield from (f"  {line}" for line in notes(plan))
 
 
 def _origins(plan: Plan, one: Instance) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Hosts = Sequence[tuple[str, str]]
 """(name, address) in order."""
@@ -20,7 +20,6 @@ class Wanted:
     tp: int | None = None
     dp: int | None = None
     preset: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def inventory_text(wanted: Wanted) -> str:

@@ -352,3 +352,9 @@ def test_versions_are_ordered() -> None:
     assert keys == sorted(keys) and len(set(keys)) == len(keys)
     assert versions.of_image("r:5000/a/vllm-ascend:v0.18.0rc1-a3") == "v0.18.0rc1"
     assert versions.of_image("r/vllm-ascend:latest") == ""
+
+
+def test_every_reason_has_a_whole_source() -> None:
+    for one in (*catalogue.deviations(), *catalogue.shims()):
+        assert one.what and one.why and one.source
+        assert not one.source.rstrip().endswith(("issue", "PR", ","))

@@ -231,6 +231,14 @@ def router(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, "prove it with qcluster smoke", subject.firsts[0].placement, "proxy_kind")
 
 
+def dense_internal(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        wanted = seat.placement.variables.get("dp_mode") == "internal"
+        if wanted and seat.instance.role in CONNECTED and not subject.plan.model.moe:
+            what = "a dense model cannot have internal data parallelism with a KV connector"
+            yield Fault(what, "leave dp_mode out: each replica is a process", seat.placement, "dp_mode")
+
+
 def generous_transfer(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
@@ -283,4 +291,5 @@ RULES = (
     Rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode", same_host_transport),
     Rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router", router),
     Rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10", generous_transfer),
+    Rule("QC226", ERROR, "dense PD has replicas", "vllm_ascend/utils.py", "dp_mode: internal", dense_internal),
 )

@@ -1,0 +1,117 @@
+"""The planner's commands: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qcluster.cli import main
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Done:
+    """Exit code, stdout and stderr of one command."""
+
+    def __init__(self, code: int, out: str, err: str):
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QCLUSTER_INVENTORY", raising=False)
+
+    def command(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["qcluster", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def example(name: str) -> str:
+    return str(ROOT / f"inventories/{name}.yaml")
+
+
+def test_plan_as_a_table_and_in_every_form(run) -> None:  # type: ignore[no-untyped-def]
+    table = run("plan", example("1p1d"))
+    assert (table.code, table.err) == (0, "")
+    assert "d1-decode-7   10.0.0.2  14-15  7107  36214    1   2" in table.out
+    document = json.loads(run("plan", example("1p1d"), "--json").out)
+    assert len(document["instances"]) == 16 and document["instances"][0]["argv"][:2] == ["vllm", "serve"]
+    assert {"deployment", "digest", "instances", "proxy", "ports", "notes"} <= set(document)
+    assert yaml.safe_load(run("plan", example("1p1d"), "--yaml").out) == document
+    assert "p1    36000-36015" in run("plan", example("1p1d"), "--ports").out
+    explained = run("plan", example("1p1d"), "--explain").out
+    assert "release shim flashcomm1-config" in explained and "issue #11863" in explained
+    assert "removed by release shim async-scheduling-default" in explained
+
+
+def test_plan_writes_scripts_and_a_picture(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = run("plan", example("2p1d"), "--bash", "scripts", "--svg", "plan.svg")
+    assert (done.code, done.out) == (0, "")
+    assert (tmp_path / "scripts/p2/run_dp_template.sh").exists() and (tmp_path / "scripts/p1/proxy.sh").exists()
+    assert (tmp_path / "plan.svg").read_text().startswith("<svg")
+
+
+def test_bad_input_ends_with_2_and_says_where(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    text = Path(example("1p1d")).read_text().replace("dp: 8", "dp: 9").replace("model:", "modle:")
+    (tmp_path / "bad.yaml").write_text(text)
+    done = run("plan", "bad.yaml")
+    assert done.code == 2 and done.out == ""
+    assert "bad.yaml:6: all: modle: is not a variable of qcluster (did you mean 'model'?)" in done.err
+    assert "needs 18 NPUs, a3 has 16" in done.err
+
+
+def test_lint_refuses_unless_told(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "old.yaml"
+    path.write_text(Path(example("1p1d")).read_text().replace("hardware: a3", "hardware: a3\n    release: v0.20.2rc1"))
+    refused = run("plan", str(path))
+    assert refused.code == 2 and "QC101" in refused.err
+    assert run("plan", str(path), "--no-lint").code == 0
+
+
+def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    clean = run("check", example("1p1d"))
+    assert clean.code == 0 and "0 errors, 0 warnings" in clean.out
+    path = tmp_path / "risky.yaml"
+    path.write_text(Path(example("1p1d")).read_text().replace("hardware: a3", "hardware: a3\n    kv_port: 30000"))
+    risky, strict = run("check", str(path)), run("check", str(path), "--strict")
+    assert (risky.code, strict.code) == (0, 2) and "QC303" in risky.out
+    assert {"rule", "severity", "file", "line", "what"} <= set(json.loads(run("check", str(path), "--json").out)[0])
+
+
+def test_rules(run) -> None:  # type: ignore[no-untyped-def]
+    assert len(run("rules").out.splitlines()) > 40
+    assert run("rules", "QC303").out.splitlines()[1].startswith("QC303")
+    assert run("rules", "QC999").code == 2
+
+
+def test_recipes(run) -> None:  # type: ignore[no-untyped-def]
+    assert "Qwen3.6-27B-w8a8" in run("recipes").out
+    assert "presets:" in run("recipes", "show", "Qwen3.6-27B-w8a8").out
+    unknown = run("recipes", "show", "Qwen3.6-27B-w8a9")
+    assert unknown.code == 2 and "did you mean" in unknown.err
+
+
+def test_init_writes_what_plan_reads(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("--prefill", "10.0.0.1", "--prefill", "second=10.0.0.2", "--decode", "10.0.0.3")
+    settings = ("--model", "Qwen3.6-27B-w8a8", "--hardware", "a3", "--user", "ops", "--tp", "4")
+    done = run("init", "mine.yaml", *words, *settings)
+    assert done.code == 0 and "12 processes on 3 hosts" in done.err
+    assert "second-prefill-3" in run("plan", "mine.yaml").out
+    assert run("init", "mine.yaml", *words, *settings).code == 2
+
+
+def test_advise(run) -> None:  # type: ignore[no-untyped-def]
+    done = run("advise", "--npus", "16", "--concurrency", "500", "--context", "32768")
+    assert done.code == 0 and "preset: high-throughput" in done.out and "2 hosts" in done.out
+    assert run("advise", "--context", "300000").code == 2
+    assert run("advise", "--model", "nothing").code == 2
