@@ -14,6 +14,7 @@ from qcluster.engine.job import Job
 from qcluster.facts import async_jobs
 from qcluster.facts.async_jobs import AsyncState
 from qcluster.modules.base import Call, Decision
+from qcluster.modules.command import lines
 from qcluster.result import Outcome
 from qcluster.templating import Templar
 from qcluster.transport.base import Transport
@@ -56,15 +57,21 @@ class Launcher:
                 transport.run(async_jobs.cleanup(folder))
                 return self._over(state, decision, last)
             if left <= -2 * self.poll:
-                return failed(f"async task did not complete within the requested time - {self.limit}s")
+                return _late(self.limit)
 
     def _over(self, state: AsyncState, decision: Decision, last: Command) -> Raw:
         if state.state != "finished":
             return failed("the job is gone without an exit code")
         if state.exit in (124, 137):
-            return failed(f"async task did not complete within the requested time - {self.limit}s")
+            return _late(self.limit)
         outcome = Outcome(last, state.exit, state.stdout, state.stderr)
         return finished(decision, [outcome])
+
+
+def _late(limit: int) -> Raw:
+    """What Ansible registers of a job that took too long."""
+    nothing = lines({"stdout": "", "stderr": ""})
+    return failed(f"async task did not complete within the requested time - {limit}s", **nothing)
 
 
 def _told(decision: Decision) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.modules.command import lines
 from qcluster.result import Outcome
 
+_NOTHING_YET = {**lines({"stdout": "", "stderr": ""}), "started": False, "finished": False}
+
 
 class AsyncStatus:
     """`mode: cleanup` forgets a job that is over."""
@@ -29,7 +31,7 @@ class AsyncStatus:
     def decide(self, call: Call, found: Outcome | None) -> Decision:
         assert found is not None
         state = async_jobs.parse(found)
-        told = {"ansible_job_id": call.args["jid"], "results_file": _folder(call)}
+        told = {**_NOTHING_YET, "ansible_job_id": call.args["jid"], "results_file": _folder(call)}
         if call.args["mode"] == "cleanup":
             gone = Decision(changed=False, values={**told, "erased": _folder(call)})
             return gone if state.state == "missing" else _erase(call, told)
@@ -50,7 +52,7 @@ def _folder(call: Call) -> str:
 def values(state: AsyncState) -> dict[str, Any]:
     """A job in Ansible's form: `started`, `finished`, and the result once there is one."""
     if state.state != "finished":
-        return {"started": True, "finished": False, "stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": []}
+        return {**_NOTHING_YET, "started": True}
     streams = {"stdout": _text(state.stdout), "stderr": _text(state.stderr)}
     failed = {"msg": "non-zero return code"} if state.exit else {}
     return {**state.told, "started": True, "finished": True, **lines({"rc": state.exit, **streams}), **failed}

@@ -19,7 +19,8 @@ OF_A_FAILURE = {
     "rc", "stdout", "stderr", "stdout_lines", "stderr_lines", "cmd", "changed", "results", "status", "attempts",
     "assertion", "evaluated_to", "censored", "ansible_loop_var", "item", "ansible_index_var", "skipped", "finished",
 }  # fmt: skip
-"""All that is compared of what failed: a failure's text, and what else is known by then, is each program's own."""
+"""All that is compared of what failed or was skipped: the reason's text, and what else is known by then, is each
+program's own."""
 EXITS = {0: {0}, 1: {1, 2}, 2: {1, 2}, 3: {4}, 4: {1}}
 """An exit code of ours → Ansible's that mean the same (Ansible: 2 failed, 4 unreachable)."""
 UNCOMPARED = TIMES | NUMBERS_OF_THE_KERNEL | OF_THE_IMPLEMENTATION | NEEDS_MORE_TOOLS
@@ -68,7 +69,7 @@ def _tasks(host: str, theirs: list[Any], ours: list[Any], uncompared: set[str]) 
 
 
 def _compared(peer: dict[str, Any], skip: set[str]) -> list[str]:
-    if peer.get("failed") or peer.get("unreachable"):
+    if any(peer.get(word) for word in ("failed", "unreachable", "skipped")):
         return [name for name in peer if name in OF_A_FAILURE and name not in skip]
     return [name for name in peer if name not in skip and not name.startswith("_ansible") and name != "failed"]
 
