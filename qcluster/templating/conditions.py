@@ -84,8 +84,9 @@ def falsy(value: Any, convert_bool: bool = False) -> bool:
 
 def uri(value: Any, schemes: Any = None) -> bool:
     try:
-        return not schemes or urlparse(value).scheme in schemes
-    except ValueError:
+        scheme = urlparse(value).scheme
+        return not schemes or scheme in schemes
+    except (ValueError, TypeError, AttributeError):
         return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from functools import wraps
 from typing import Any
 
@@ -20,12 +20,14 @@ from jinja2.utils import missing
 from qcluster.secret import Secret
 from qcluster.templating.errors import Missing
 from qcluster.templating.hidden import opened, sealed
-from qcluster.templating.values import LazyDict, LazyList, finish
+from qcluster.templating.lazy import strict
+from qcluster.templating.values import finish
 
 _MUTATORS = re.compile(r"\.\s*(?:append|clear|extend|insert|pop|popitem|remove|reverse|setdefault|sort|update)\b")
 _ESCAPE, _ESCAPES = re.compile(r"\\(.)", re.DOTALL), frozenset("\\'\"abfnrtvxuUN01234567\n")
 _BITS = frozenset(("__and__", "__lshift__", "__or__", "__rshift__", "__xor__"))
 _RUN = "\0run"  # no variable can have this name
+_ONE_TIME = (Iterator, range, KeysView, ValuesView, ItemsView)
 _absent = object()
 
 
@@ -131,7 +133,7 @@ class Environment(SandboxedEnvironment):
         return self._own_lexer
 
     def install(self, filters: Mapping[str, Callable[..., Any]], tests: Mapping[str, Callable[..., Any]]) -> None:
-        """Every filter and test, also Jinja's own, gets whole values and never sees a missing one unless it asks to."""
+        """Every filter and test, also Jinja's own, is never called with missing values unless it asks to be."""
         every_filter: dict[str, Any] = {**dict[str, Any](self.filters), **filters}
         every_test: dict[str, Any] = {**dict[str, Any](self.tests), **tests}
         self.filters = {name: _guard(function) for name, function in every_filter.items()}
@@ -189,7 +191,8 @@ class Environment(SandboxedEnvironment):
             gone = _first_missing(args, kwargs)
             if gone is not None:
                 return gone
-        return super().call(__context, __obj, *args, **kwargs)
+        result = super().call(__context, __obj, *args, **kwargs)
+        return result if __obj is range else _listed(result)
 
 
 def _piece(part: Any) -> str:
@@ -204,18 +207,16 @@ def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def lazy(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Marks a filter or test that reads only some items of a container: the others are not rendered for it."""
-    function.lazy = True  # type: ignore[attr-defined]
-    return function
-
-
 _JINJA_SEES_MISSING = frozenset(("do_default", "test_defined", "test_undefined"))
+
+
 _JINJA_LAZY = frozenset(
-    f"{prefix}do_{name}"
-    for name in ("map", "select", "selectattr", "reject", "rejectattr", "list", "first", "last")
-    for prefix in ("", "sync_")
-) | {"len"}
+    f"{prefix}do_{name}" for name in ("map", "select", "selectattr", "reject", "rejectattr") for prefix in ("", "sync_")
+)
+
+
+def _as_given(value: Any) -> Any:
+    return value
 
 
 def _first_missing(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Missing | None:
@@ -228,17 +229,14 @@ def _first_missing(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Missing | 
     return None
 
 
-def _whole(value: Any) -> Any:
-    return finish(value) if isinstance(value, LazyDict | LazyList | list | tuple) else value
-
-
 def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter or test that is not called with missing arguments, gets secrets open, and gives lists for iterators."""
     name = getattr(function, "__name__", "")
     if getattr(function, "guarded", False):
         return function
     if getattr(function, "sees_missing", False) or name in _JINJA_SEES_MISSING:
         return function
-    reads_some = name in _JINJA_LAZY or getattr(function, "lazy", False)
+    given = _as_given if name in _JINJA_LAZY else strict
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -248,11 +246,15 @@ def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
         if any(isinstance(arg, Secret) for arg in args):
             clear, revealed = opened(args)
             return sealed(guarded(*clear, **kwargs), revealed)
-        if not reads_some:
-            args = tuple(map(_whole, args))
-            kwargs = {key: _whole(value) for key, value in kwargs.items()}
-        result = function(*args, **kwargs)
-        return list(result) if isinstance(result, Iterator) else result
+        try:
+            return _listed(function(*map(given, args), **{key: given(value) for key, value in kwargs.items()}))
+        except jinja2.UndefinedError as error:
+            return Missing(hint=error.message)
 
     guarded.guarded = True  # type: ignore[attr-defined]
     return guarded
+
+
+def _listed(result: Any) -> Any:
+    """Iterators, ranges and views of mappings as lists: a template may read them twice."""
+    return list(result) if isinstance(result, _ONE_TIME) else result

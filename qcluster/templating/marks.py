@@ -20,7 +20,7 @@ class _Omit:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "OMIT"
+        return "<<Omit>>"
 
     def __copy__(self) -> _Omit:
         return self

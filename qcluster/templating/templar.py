@@ -12,8 +12,9 @@ from qcluster.templating.compiled import Style, expression_template, file_templa
 from qcluster.templating.environment import Template
 from qcluster.templating.errors import Broken, Missing, Recursion, TemplateError, UndefinedVariable, explain
 from qcluster.templating.hidden import sealed
+from qcluster.templating.lazy import LazyDict, LazyList
 from qcluster.templating.marks import OMIT, SCALARS, is_plain, is_template
-from qcluster.templating.values import LazyDict, LazyList, finish
+from qcluster.templating.values import finish
 
 
 class _Run:

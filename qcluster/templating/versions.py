@@ -87,6 +87,9 @@ def compare(value: Any, version: Any, operator: str = "eq", strict: Any = None, 
         raise ValueError(f"version: version_type is one of {', '.join(READERS)}, not {kind!r}")
     read = READERS[kind]
     try:
-        return bool(_OPERATORS[operator](read(str(value)), read(str(version))))
+        one, other = read(str(value)), read(str(version))
+        if one != other:
+            one < other  # noqa: B015 - raises TypeError where they cannot be ordered, also for `eq`, as in Ansible
+        return bool(_OPERATORS[operator](one, other))
     except TypeError:
         raise ValueError(f"version: {value} and {version} cannot be compared as {kind} versions") from None

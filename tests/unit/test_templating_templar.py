@@ -18,8 +18,8 @@ from qcluster.templating import (
     UndefinedVariable,
     unsafe,
 )
+from qcluster.templating.lazy import LazyDict, LazyList
 from qcluster.templating.marks import is_plain
-from qcluster.templating.values import LazyDict, LazyList
 
 VARIABLES = {
     "one": 1,

@@ -9,8 +9,6 @@ from typing import Any
 from jinja2 import Environment, pass_environment
 from jinja2.filters import do_unique, sync_do_groupby
 
-from qcluster.templating.environment import lazy
-
 _MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")
 
 
@@ -102,7 +100,6 @@ def _descend(element: Any, path: list[str], skip_missing: bool) -> list[Any]:
     return value
 
 
-@lazy
 @pass_environment
 def extract(environment: Environment, key: Any, container: Any, morekeys: Any = None) -> Any:
     """`container[key]`, and further down through `morekeys`."""

@@ -90,11 +90,14 @@ def choose(_environment: Any, end: Any, start: Any = None, step: Any = None, see
         return source.randrange(start or 0, end, step or 1)
     if start or step:
         raise ValueError("random: start and step go with a number")
-    return source.choice(list(end))
+    return source.choice(end)
 
 
 def shuffle(items: Any, seed: Any = None) -> Any:
-    mixed = list(items)
+    try:
+        mixed = list(items)
+    except TypeError:
+        return items
     (random.Random(seed) if seed else random.SystemRandom()).shuffle(mixed)
     return mixed
 
@@ -115,7 +118,7 @@ _KINDS: dict[type, str] = {Text: "str", Unsafe: "str"}
 def type_debug(value: Any) -> str:
     """The name of the value's type, as Ansible names it."""
     if isinstance(value, Missing):
-        return "AnsibleUndefined"
+        return "UndefinedMarker"
     plain = next((kind for kind in (str, dict, list) if isinstance(value, kind)), type(value))
     return plain.__name__
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pprint
 import re
 from collections.abc import Callable
 from typing import Any
@@ -94,6 +95,8 @@ def _decorated(text: str, look: dict[str, Any]) -> str:
 
 
 def url_split(value: str, query: str = "") -> Any:
+    if not isinstance(value, str):
+        raise TypeError(f"urlsplit wants a text, got a {type(value).__name__}")
     parts = urlsplit(value)
     found = {name: getattr(parts, name) for name in _URL_PARTS}
     if query and query not in found:
@@ -105,7 +108,12 @@ def split(value: str, *args: Any) -> list[str]:
     return value.split(*args)
 
 
+def pretty(value: Any) -> str:
+    return pprint.pformat(value, sort_dicts=False)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
+    "pprint": pretty,
     "regex_replace": regex_replace,
     "regex_findall": regex_findall,
     "regex_search": regex_search,
