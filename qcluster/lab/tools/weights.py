@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 import time
 
 SHARDS = 4
 SHARD_BYTES = 64 * 1024
-MOE = ("-a", "moe", "397b", "35b-a3b", "deepseek", "235b", "kimi", "glm")
+MOE = re.compile(r"-a\d+b|moe|deepseek|kimi|glm|minimax", re.IGNORECASE)
+HYBRID = re.compile(r"qwen3[._]?[568]|qwen3-next", re.IGNORECASE)
 
 
 def files(model: str) -> dict[str, bytes]:
@@ -32,17 +34,16 @@ def files(model: str) -> dict[str, bytes]:
 
 
 def _config(model: str) -> dict[str, object]:
-    moe = any(word in model.lower().rpartition("/")[2] for word in MOE)
-    text = {
-        "max_position_embeddings": 262144,
-        "num_attention_heads": 24,
-        "layer_types": ["linear_attention", "full_attention"],
-    }
-    kind = "qwen3_5_moe" if moe else "qwen3_5"
+    """What the engine looks at: dense or MoE, hybrid or not. Told by the name."""
+    name = model.rpartition("/")[2]
+    moe, hybrid = bool(MOE.search(name)), bool(HYBRID.search(name))
+    layers = ["linear_attention", "full_attention"] if hybrid else ["full_attention"]
+    text: dict[str, object] = {"max_position_embeddings": 262144, "num_attention_heads": 24, "layer_types": layers}
+    family = "Qwen3_5" if hybrid else "Qwen3"
     return {
-        "architectures": ["Qwen3_5MoeForConditionalGeneration" if moe else "Qwen3_5ForConditionalGeneration"],
-        "model_type": kind,
-        "text_config": {**text, **({"num_experts": 128} if moe else {})},
+        "architectures": [f"{family}{'Moe' if moe else ''}For{'ConditionalGeneration' if hybrid else 'CausalLM'}"],
+        "model_type": family.lower() + ("_moe" if moe else ""),
+        "text_config": text | ({"num_experts": 128} if moe else {}),
         "lab": "made by the simulation, not a real model",
     }
 
