@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from qcluster.command import Become, Command, Put, Step
@@ -58,6 +58,27 @@ class Dressed:
 
     def close(self) -> None:
         self.inner.close()
+
+
+def dressed(transport: Transport, dress: Dress) -> Transport:
+    """The transport itself where the task adds nothing."""
+    return transport if dress == Dress() else Dressed(transport, dress)
+
+
+class DressedFleet(Mapping[str, Transport]):
+    """All hosts as one task sees them: each connection dressed, when it is taken, as its own host says."""
+
+    def __init__(self, fleet: Mapping[str, Transport], dress: Callable[[str], Dress]):
+        self._fleet, self._dress = fleet, dress
+
+    def __getitem__(self, host: str) -> Transport:
+        return dressed(self._fleet[host], self._dress(host))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fleet)
+
+    def __len__(self) -> int:
+        return len(self._fleet)
 
 
 def carry_out(transport: Transport, steps: Sequence[Step]) -> list[Outcome]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from qcluster.command import Become
 from qcluster.engine import search
-from qcluster.engine.dressed import Dress, Dressed
+from qcluster.engine.dressed import Dress, DressedFleet
 from qcluster.engine.ready import Ready
 from qcluster.engine.variables import Rendered, View
 from qcluster.engine.world import World
@@ -143,11 +143,12 @@ class Job:
         return {name: _text(value) for name, value in merged.items() if value is not OMIT}
 
     def reach(self, transport: Transport) -> Reach:
-        """What an action may touch."""
-        world = self.world
+        """What an action may touch. Every host's connection is dressed with that host's own words."""
+        world, view = self.world, self.view()
+        templar = Templar(view)
         return Reach(
             transport=transport,
-            fleet=world.fleet,
+            fleet=DressedFleet(world.fleet, lambda host: self.dress(host, view, templar)),
             variables_of=lambda host: Rendered(world.view_of(host)),
             play_hosts=self.play_hosts,
             emit=world.emit,
@@ -164,11 +165,6 @@ def template_file(view: View, folders: tuple[Path, ...], path: Path, settings: M
     told = {"template_path": str(path), "template_fullpath": str(path.resolve()), **settings.get("variables", {})}
     text = Templar(view.over(told)).text(path.read_text(encoding="utf-8"), Style(search_in, **options))
     return text.reveal() if isinstance(text, Secret) else text
-
-
-def dressed(transport: Transport, dress: Dress) -> Transport:
-    """The transport itself where the task adds nothing."""
-    return transport if dress == Dress() else Dressed(transport, dress)
 
 
 def _text(value: Any) -> str:

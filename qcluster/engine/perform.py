@@ -13,8 +13,9 @@ from typing import Any, cast
 from qcluster.engine import jobs
 from qcluster.engine.act import Raw, act, failed, run_action, skipped
 from qcluster.engine.conditions import all_hold, first_false
+from qcluster.engine.dressed import dressed
 from qcluster.engine.included import Ask
-from qcluster.engine.job import Job, dressed
+from qcluster.engine.job import Job
 from qcluster.engine.loop import Loop
 from qcluster.engine.variables import View
 from qcluster.errors import QclusterError, UnreachableError
