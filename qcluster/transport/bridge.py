@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
-import time
+from contextlib import suppress
 
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
@@ -25,41 +26,33 @@ def bridge(wire: Wire, address: str, port: int, timeout: float) -> socket.socket
         raise kind(f"{address}:{port} from the host: {error}") from error
     ours, theirs = socket.socketpair()
     ours.settimeout(timeout)
-    threading.Thread(target=_up, args=(theirs, channel), daemon=True).start()
-    threading.Thread(target=_down, args=(channel, theirs), daemon=True).start()
+    threading.Thread(target=_carry, args=(theirs, channel), daemon=True).start()
     return ours
 
 
-def _up(sock: socket.socket, channel: paramiko.Channel) -> None:
-    try:
+def _carry(sock: socket.socket, channel: paramiko.Channel) -> None:
+    """Until our side is closed: a half-closed stream still answers."""
+    down = threading.Thread(target=_down, args=(channel, sock), daemon=True)
+    down.start()
+    with suppress(OSError):
         while data := sock.recv(_CHUNK):
             channel.sendall(data)
-        _half_close(channel)
-    except (OSError, EOFError):
-        channel.close()
+        channel.shutdown_write()
+        _await_hangup(sock)
+    channel.close()
+    down.join()
+    sock.close()
 
 
-def _half_close(channel: paramiko.Channel) -> None:
-    """End our direction. Where the other side ends as well, `close` sends EOF and CLOSE in one.
-
-    paramiko answers the other side's CLOSE in a thread of its own; an EOF of ours that is sent after that answer makes
-    the server drop the whole connection, with everything on it. So EOF alone goes only to a stream that stays open.
-    """
-    for _ in range(25):
-        if channel.closed or channel.eof_received:
-            channel.close()
-            return
-        time.sleep(0.01)
-    channel.shutdown_write()
+def _await_hangup(sock: socket.socket) -> None:
+    poller = select.poll()
+    poller.register(sock, 0)  # 0: only POLLHUP and POLLERR, which are always told
+    poller.poll()
 
 
 def _down(channel: paramiko.Channel, sock: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         while data := channel.recv(_CHUNK):
             sock.sendall(data)
+    with suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-    finally:
-        channel.close()
-        sock.close()
