@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from qcluster.command import Command
 from qcluster.serving.machines import device_paths
 from qcluster.serving.options import options
 from qcluster.serving.plan import Container, HostPlan, Instance, Plan
@@ -20,6 +20,11 @@ POSITIONAL = {
 """What launch_online_dp.py passes to the template (examples/external_online_dp at v0.23.0)."""
 
 _FACTS = {"<fact:nic>": "$nic_name", "<fact:home>": "$HOME", "<fact:os_suffix>": "$os_suffix", "<fact:hardware>": ""}
+
+
+def quoted(text: str) -> str:
+    """One word, as the one function that quotes for a shell writes it."""
+    return Command((text,)).line
 
 
 def scripts(plan: Plan) -> dict[str, str]:
@@ -85,12 +90,12 @@ def _launcher(plan: Plan, members: Sequence[Instance]) -> list[str]:
 
 
 def _preamble(host: HostPlan) -> Iterator[str]:
-    yield f"local_ip={shlex.quote(host.address)}"
+    yield f"local_ip={quoted(host.address)}"
     if host.nic.startswith("<fact"):
         yield "# The interface that holds local_ip"
         yield """nic_name=$(ip -o -4 addr show | awk -v ip="$local_ip" '$4 ~ "^"ip"/" {print $2; exit}')"""
     else:
-        yield f"nic_name={shlex.quote(host.nic)}"
+        yield f"nic_name={quoted(host.nic)}"
     yield "unset http_proxy https_proxy ftp_proxy"
 
 
@@ -132,7 +137,7 @@ def _expanding(value: str) -> str:
 
 def _serve(one: Instance, varying: Mapping[str, str]) -> Iterator[str]:
     positional = POSITIONAL if varying else {}
-    words = [shlex.quote(word) for word in one.argv[:2]] + [_word(one.argv[2], {})]
+    words = [quoted(word) for word in one.argv[:2]] + [_word(one.argv[2], {})]
     lines = [" ".join(words)]
     for word, before in zip(one.argv[3:], one.argv[2:], strict=False):
         if word.startswith("--"):
@@ -156,7 +161,7 @@ def _spliced(text: str, marks: Sequence[tuple[str, str]]) -> str:
         if mark in text:
             before, after = text.split(mark, 1)
             return _spliced(before, marks[position + 1 :]) + f'"{expression}"' + _spliced(after, marks)
-    return shlex.quote(text) if text else ""
+    return quoted(text) if text else ""
 
 
 def _docker(host: HostPlan, container: Container) -> Iterator[str]:
@@ -166,7 +171,7 @@ def _docker(host: HostPlan, container: Container) -> Iterator[str]:
         f"docker run -d --name {container.name} --net=host --shm-size={container.shm_size}",
         *(f"  --device {path}" for path in container.device_paths or device_paths("auto", container.devices)),
         *(f"  -v {_word(outside, {})}:{_word(inside, {})}" for outside, inside in container.mounts),
-        *(f"  --label {name}={shlex.quote(value)}" for name, value in container.labels.items()),
+        *(f"  --label {name}={quoted(value)}" for name, value in container.labels.items()),
         f"  {_word(container.image, {})} sleep infinity",
     ]
     yield " \\\n".join(lines)
