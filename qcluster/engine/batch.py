@@ -43,7 +43,7 @@ class Batch:
         self.failed: set[str] = set()
         self._all_hosts = all_hosts
         self._answers: dict[str, tuple[int, Answered | QclusterError]] = {}
-        self._titles: dict[tuple[Key, str], str] = {}
+        self._begun: set[tuple[Key, str]] = set()
         self._magic = self._play_magic()
         self.places = {host: self._place() for host in hosts}
 
@@ -128,7 +128,7 @@ class Batch:
             ready=self.bench.ready(step.task),
             host=host,
             play=self.play.name,
-            title=self._titles.get((step.key, step.task.uid), step.task.title),
+            title=self.bench.titles.get((step.key, step.task.uid), step.task.title),
             play_hosts=self.hosts,
             magic=self._magic,
             params=step.params,
@@ -137,18 +137,19 @@ class Batch:
     def begin(self, host: str, step: Step) -> None:
         """Tell that a host begins a task; and the task itself, the first time."""
         world, task, now = self.world, step.task, self.world.clock()
-        begun, title = (step.key, task.uid) in self._titles, self._title(host, step)
-        if not begun:
+        title = self._title(host, step)
+        if (step.key, task.uid) not in self._begun:
+            self._begun.add((step.key, task.uid))
             role, where = task.role.name if task.role else "", str(task.where)
             world.emit(TaskStarted(now, self.play.name, title, task.uid, where, task.module, role, step.handler))
         world.emit(HostStarted(now, self.play.name, title, task.uid, host))
 
     def _title(self, host: str, step: Step) -> str:
-        """What reports call a task: its name, rendered for the first host that does it."""
-        place = (step.key, step.task.uid)
-        if place not in self._titles:
-            self._titles[place] = _rendered(step.task.title, self.job(host, step))
-        return self._titles[place]
+        """What reports call a task: its name, rendered for the first host of the play that does it."""
+        titles, place = self.bench.titles, (step.key, step.task.uid)
+        if place not in titles:
+            titles[place] = _rendered(step.task.title, self.job(host, step))
+        return titles[place]
 
     def settle(self, host: str, step: Step, done: Done, everywhere: Iterable[str] = ()) -> bool:
         """Take a result over: facts, notifications, counters, events. True where the host failed by it.

@@ -56,6 +56,7 @@ class Bench:
     play: Play
     files: Mapping[str, Any]
     uses: list[RoleUse] = field(default_factory=list)
+    titles: dict[Any, str] = field(default_factory=dict)
     _ready: dict[str, Ready] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
