@@ -34,6 +34,8 @@ def lockstep(batch: Batch, crew: Crew, step: Step, hosts: list[str]) -> None:
     for host in chosen:
         batch.begin(host, step)
     failed = _all(batch, crew, step, chosen, hosts if once else [])
+    if batch.world.fatal:
+        return  # the run ends with that exit code; nobody else has failed
     for host in hosts[1:] if once else ():
         batch.advance(host, Answer(failed=bool(failed)))
     if failed and (once or flag(batch, step, hosts[0], "any_errors_fatal")):
