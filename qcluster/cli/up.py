@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from qcluster.cli.consent import consent
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
@@ -19,7 +20,7 @@ from qcluster.cli.shipped import playbook
 @run_options
 def up(inventory_path: str | None, inventory_option: str | None, skip_network: bool, yes: bool, flags: RunFlags) -> int:
     """Bring the deployment of INVENTORY up and prove that it serves. What runs already as planned is left alone."""
-    extra = {"skip_network": skip_network, "qcluster_yes": yes}
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "up"):
+        extra = {"skip_network": skip_network, "qcluster_yes": flags.check or consent(session, yes)}
         return run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)

@@ -109,3 +109,8 @@ def _json(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreadableOutput("docker inspect shows no object", text)
     return value
+
+
+def remove(*names: str) -> Command:
+    """End and remove containers by name."""
+    return Command(("docker", "rm", "-f", *names), timeout=120)

@@ -99,3 +99,20 @@ def test_down_asks_and_names_what_it_would_stop(place: Workplace) -> None:
     ran = place.run("down", LAB)
     assert ran.exit == 130
     assert "lab-1p1d" in ran.err and "p1, d1" in ran.err
+
+
+def test_what_serves_is_not_replaced_unasked_and_comes_back_when_the_new_one_fails(place: Workplace) -> None:
+    assert place.run("up", LAB, "--skip-network").exit == 0
+    changed = place.inventory(LAB, lambda text: small(text).replace("tp: 2", "tp: 2\n    vllm_args: {max-num-seqs: 5}"))
+    ran = place.run("up", changed, "--skip-network")
+    assert ran.exit == 2, ran.text
+    assert "another plan runs there" in ran.err and "--yes" in ran.err
+    broken(place, "engine-dies", "d1:7100", "out-of-hbm once")
+    ran = place.run("up", changed, "--skip-network", "--yes")
+    assert ran.exit == 1, ran.text
+    assert "what ran before was started again" in ran.err
+    place.run("lab", "fault", "--clear", "-i", LAB)
+    place.inventory(LAB, small)
+    again = place.run("up", LAB, "--skip-network", "-o", "json")
+    assert again.exit == 0, again.text
+    assert {tally["failed"] for tally in again.json()["recap"].values()} == {0}

@@ -1,0 +1,51 @@
+"""Asking before anything that serves is stopped."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from qcluster.cli.session import Session
+from qcluster.errors import InputError, QclusterError
+from qcluster.facts.docker import DIGEST, Listed, containers
+
+
+def consent(session: Session, yes: bool) -> bool:
+    """Whether running containers may be replaced: `--yes`, or the operator's word where something would stop.
+
+    Raises InputError where nobody can be asked. A host that does not answer is the run's business.
+    """
+    stops = [] if yes else replaced(session)
+    if not stops:
+        return yes
+    what = f"{', '.join(stops)}: another plan runs there and will be stopped"
+    if not sys.stdin.isatty():
+        raise InputError(f"{what}. Run again with --yes")
+    click.confirm(f"{what}. Go on?", abort=True, err=True)
+    return True
+
+
+def replaced(session: Session) -> list[str]:
+    """`host (container)` of everything that runs with another digest than the plan's."""
+    if session.plan is None:
+        return []
+    hosts, deployment = session.plan.hosts, session.plan.deployment
+    boxes = {(host.name, box.name): box.labels[DIGEST] for host in hosts for box in host.containers if box.image}
+    with ThreadPoolExecutor(max_workers=max(1, min(len(hosts), 64))) as pool:
+        listed = list(pool.map(lambda host: _running(session, host.name), hosts))
+    return [
+        f"{host.name} ({one.name})"
+        for host, found in zip(hosts, listed, strict=True)
+        for one in found
+        if one.deployment == deployment and boxes.get((host.name, one.name), one.digest) != one.digest
+    ]
+
+
+def _running(session: Session, host: str) -> list[Listed]:
+    question = containers()
+    try:
+        return [one for one in question.parse(session.fleet[host].run(question.command)) if one.running]
+    except QclusterError:
+        return []

@@ -1,0 +1,144 @@
+"""The most likely cause over all hosts, from the ends of their logs. Pure. Source: issue 5, Diagnosis catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qcluster.diagnose.catalogue import RANK, Entry, diagnose, unexplained
+from qcluster.facts.docker import Listed, listed
+from qcluster.facts.evidence import Excerpt
+from qcluster.facts.npu import busy, parse_table
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where a line was seen."""
+
+    host: str
+    name: str
+    number: int
+    line: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One entry of the catalogue, and everywhere it was seen."""
+
+    entry: Entry
+    sights: tuple[Sight, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All that is known: diagnoses (the most likely cause first), errors nobody explains, and leftovers."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    unexplained: tuple[Sight, ...]
+    leftovers: tuple[str, ...] = ()
+
+    @property
+    def sick(self) -> bool:
+        return (
+            bool(self.leftovers) or any(one.entry.kind == "cause" for one in self.diagnoses) or bool(self.unexplained)
+        )
+
+
+def examine(excerpts: Mapping[str, Sequence[Excerpt]]) -> Finding:
+    """`excerpts` by host. Causes first, those seen at most instances before others, then in order of the catalogue."""
+    seen: dict[str, tuple[Entry, list[Sight]]] = {}
+    strange: list[Sight] = []
+    for host, found in excerpts.items():
+        for excerpt in found:
+            for match in diagnose(excerpt.lines, excerpt.where):
+                sight = Sight(host, excerpt.name, match.number, match.line)
+                seen.setdefault(match.entry.id, (match.entry, []))[1].append(sight)
+            strange += _strange(host, excerpt)
+    made = [Diagnosis(entry, tuple(sights)) for entry, sights in seen.values()]
+    made.sort(key=lambda one: (RANK[one.entry.kind], -len(one.sights)))
+    return Finding(tuple(made), tuple(strange))
+
+
+def _strange(host: str, excerpt: Excerpt) -> list[Sight]:
+    """The last few lines that look like errors and that nobody explains; only of logs without a known cause."""
+    if excerpt.where == "network" or any(
+        match.entry.kind == "cause" for match in diagnose(excerpt.lines, excerpt.where)
+    ):
+        return []
+    known = {line: number for number, line in enumerate(excerpt.lines, 1)}
+    return [Sight(host, excerpt.name, known[line], line) for line in unexplained(excerpt.lines, excerpt.where)[-SHOWN:]]
+
+
+def leftovers(host: str, excerpts: Iterable[Excerpt], planned: Iterable[str], deployment: str) -> list[str]:
+    """What is on a host that this plan does not have: containers of the deployment, and NPUs in use without it."""
+    by_name = {(excerpt.where, excerpt.name): excerpt.lines for excerpt in excerpts}
+    boxes = [listed(line) for line in by_name.get(("docker", "containers"), ()) if "\t" in line]
+    mine = [one for one in boxes if one.deployment == deployment]
+    told = [
+        f"{host}: container {one.name} ({one.state}) is of {deployment} but not of this plan: docker rm -f {one.name}"
+        for one in stray(mine, planned)
+    ]
+    if any(one.running for one in boxes):
+        return told
+    return [*told, *(f"{host}: {why}, and no container runs there" for why in _held(by_name))]
+
+
+def stray(mine: Iterable[Listed], planned: Iterable[str]) -> list[Listed]:
+    """Containers that carry the deployment's label and that the plan does not name."""
+    names = set(planned)
+    return [one for one in mine if one.name not in names]
+
+
+def _held(by_name: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+    try:
+        table = parse_table("\n".join(by_name.get(("network", "npu-smi"), ())))
+    except Exception:  # an unreadable table is preflight's concern
+        return []
+    return [
+        why + "".join(f"; kill -TERM {process.pid} (kill -- -PGID for its group)" for process in one.processes[:1])
+        for one in table.npus
+        if (why := busy(one))
+    ]
+
+
+def told(finding: Finding) -> list[str]:
+    """For people, the most likely cause first."""
+    lines: list[str] = []
+    for number, one in enumerate(finding.diagnoses):
+        word = "most likely" if number == 0 and one.entry.kind == "cause" else one.entry.kind
+        lines += [f"{word}: {one.entry.cause} [{one.entry.id}]", f"  remedy: {one.entry.remedy}"]
+        lines += [
+            f"  {sight.host} {sight.name}:{sight.number}: {sight.line.strip()[:200]}" for sight in one.sights[:SHOWN]
+        ]
+        if len(one.sights) > SHOWN:
+            lines.append(f"  and {len(one.sights) - SHOWN} more")
+    if finding.unexplained:
+        lines.append("errors that the catalogue does not explain:")
+        lines += [f"  {one.host} {one.name}:{one.number}: {one.line.strip()[:200]}" for one in finding.unexplained]
+    if finding.leftovers:
+        lines += ["left over:", *(f"  {text}" for text in finding.leftovers)]
+    return lines or ["nothing known is wrong in these logs"]
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    def sight(one: Sight) -> dict[str, Any]:
+        return {"host": one.host, "name": one.name, "line": one.number, "text": one.line}
+
+    return {
+        "diagnoses": [
+            {
+                "id": one.entry.id,
+                "kind": one.entry.kind,
+                "cause": one.entry.cause,
+                "remedy": one.entry.remedy,
+                "source": one.entry.source,
+                "seen": [sight(where) for where in one.sights],
+            }
+            for one in finding.diagnoses
+        ],
+        "unexplained": [sight(one) for one in finding.unexplained],
+        "leftovers": list(finding.leftovers),
+    }
