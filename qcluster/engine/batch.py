@@ -8,9 +8,9 @@ from typing import Any
 
 from qcluster.engine import included
 from qcluster.engine.chosen import chooser, start_key
+from qcluster.engine.done import Done
 from qcluster.engine.included import Answered, Ask
 from qcluster.engine.job import Job
-from qcluster.engine.perform import Done
 from qcluster.engine.ready import Bench
 from qcluster.engine.walk import Answer, Brought, Key, Step, Steps, Walk
 from qcluster.engine.world import World

@@ -6,13 +6,12 @@ Runs in a worker thread. It reads what the run knows and gives back a value; it 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from qcluster.engine import jobs
 from qcluster.engine.act import Raw, act, failed, run_action, skipped
 from qcluster.engine.conditions import all_hold, first_false
+from qcluster.engine.done import Attempted, Done, done, joined, result_of
 from qcluster.engine.dressed import dressed
 from qcluster.engine.included import Ask
 from qcluster.engine.job import Job
@@ -23,46 +22,17 @@ from qcluster.events import HostRetrying, ItemFinished
 from qcluster.modules.base import Module
 from qcluster.modules.table import is_action
 from qcluster.playbook.model import Task
-from qcluster.result import Diff, Status, TaskResult
 from qcluster.templating import OMIT, Templar, TemplateError, unsafe
 
 DEFAULT_RETRIES = 3
-
-
-@dataclass(frozen=True)
-class Done:
-    """What one task did on one host, and what follows from it. `registered` is never censored. `facts_to` is the host
-    that facts belong to, where that is another one (`delegate_facts`)."""
-
-    result: TaskResult
-    registered: Mapping[str, Any]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    facts_to: str = ""
-    facts_for: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    notify: tuple[str, ...] = ()
-    asks: tuple[Ask, ...] = ()
-    fatal: int = 0
-
-
-@dataclass
-class Attempted:
-    """One item (or the whole task, where there is no loop) and the words of the task that depended on it."""
-
-    raw: Raw
-    ignore_errors: bool = False
-    ignore_unreachable: bool = False
-    no_log: bool = False
-    notify: tuple[str, ...] = ()
-    ask: Ask | None = None
-    facts_to: str = ""
 
 
 def perform(job: Job) -> Done:
     """Run a task to the end. Never raises for what went wrong on a host."""
     began = job.world.clock()
     parts = _items(job) if job.task.loop is not None else [_one(job, job.view())]
-    whole = parts[0] if job.task.loop is None else _joined(parts)
-    return _done(job, whole, parts, job.world.clock() - began)
+    whole = parts[0] if job.task.loop is None else joined(parts)
+    return done(job, whole, parts, job.world.clock() - began)
 
 
 def _items(job: Job) -> list[Attempted]:
@@ -87,7 +57,7 @@ def _items(job: Job) -> list[Attempted]:
 
 
 def _tell_item(job: Job, part: Attempted, label: str) -> None:
-    result = _result(job, part, part.raw, 0.0)
+    result = result_of(job, part, part.raw, 0.0)
     world, uid = job.world, job.task.uid
     world.emit(ItemFinished(world.clock(), job.play, job.title, uid, job.host, label, result))
 
@@ -171,7 +141,7 @@ def _delay(task: Task, templar: Templar) -> float:
 
 def _tell_retry(job: Job, raw: Raw, attempt: int, total: int) -> None:
     part = Attempted(raw, no_log=bool(job.task.scope.get("no_log")))
-    result, world, uid = _result(job, part, raw, 0.0), job.world, job.task.uid
+    result, world, uid = result_of(job, part, raw, 0.0), job.world, job.task.uid
     world.emit(HostRetrying(world.clock(), job.play, job.title, uid, job.host, attempt, total - 1, result))
 
 
@@ -217,108 +187,3 @@ def _judge(task: Task, raw: Raw, templar: Templar) -> None:
             raw.values["failed"] = raw.values["failed_when_result"] = all_hold(task.failed_when, templar)
     except TemplateError as error:
         raw.values.update({"failed": True, f"{word}_when_result": str(error), "msg": str(error)})
-
-
-def _joined(parts: list[Attempted]) -> Attempted:
-    """All items of a loop as one result, as Ansible joins them."""
-    if len(parts) == 1 and "ansible_loop_var" not in parts[0].raw.values:
-        return parts[0]
-    results = [part.raw.values for part in parts]
-    bad = [part for part in parts if part.raw.failed]
-    lost = [part for part in parts if part.raw.values.get("unreachable")]
-    return Attempted(
-        Raw(_summary(results), diffs=tuple(diff for part in parts for diff in part.raw.diffs), fatal=_worst(parts)),
-        ignore_errors=all(part.ignore_errors for part in bad),
-        ignore_unreachable=all(part.ignore_unreachable for part in lost),
-        no_log=any(part.no_log for part in parts),
-        notify=tuple(dict.fromkeys(name for part in parts for name in part.notify)),
-    )
-
-
-def _worst(parts: list[Attempted]) -> int:
-    return next((part.raw.fatal for part in parts if part.raw.fatal), 0)
-
-
-def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    if not results:
-        reason = "No items in the list"
-        return {"changed": False, "skipped": True, "skipped_reason": reason, "results": []}
-    summary: dict[str, Any] = {"results": results, "msg": "All items completed"}
-    for word in ("changed", "failed", "unreachable"):
-        summary[word] = any(one.get(word) for one in results)
-    summary["skipped"] = all(one.get("skipped") for one in results)
-    if summary["failed"]:
-        summary["msg"] = "One or more items failed"
-    if summary["skipped"]:
-        summary["msg"] = "All items skipped"
-    if not summary["unreachable"]:
-        del summary["unreachable"]
-    return summary
-
-
-def _done(job: Job, whole: Attempted, parts: list[Attempted], elapsed: float) -> Done:
-    raws = [part.raw for part in parts]
-    return Done(
-        result=_result(job, whole, whole.raw, elapsed),
-        registered=whole.raw.values,
-        facts=_merged(raws),
-        facts_to=next((part.facts_to for part in parts if part.facts_to), ""),
-        facts_for={host: facts for raw in raws for host, facts in raw.facts_for.items()},
-        notify=whole.notify,
-        asks=tuple(part.ask for part in parts if part.ask),
-        fatal=whole.raw.fatal,
-    )
-
-
-def _merged(raws: list[Raw]) -> Mapping[str, Any]:
-    """The facts of all items that did not fail, later ones winning."""
-    merged: dict[str, Any] = {}
-    for raw in raws:
-        if not raw.failed:
-            merged.update(raw.facts)
-            merged.update(raw.values.get("ansible_facts") or {})
-    return merged
-
-
-def _result(job: Job, part: Attempted, raw: Raw, elapsed: float) -> TaskResult:
-    values = raw.values
-    return TaskResult(
-        host=job.host,
-        status=_status(values),
-        values=_censored(values) if part.no_log else values,
-        message="" if part.no_log else str(values.get("msg") or ""),
-        ignored=_ignored(part, values),
-        diffs=_shown(job, part, raw.diffs),
-        elapsed=elapsed,
-        no_log=part.no_log,
-    )
-
-
-def _ignored(part: Attempted, values: Mapping[str, Any]) -> bool:
-    if values.get("unreachable"):
-        return part.ignore_unreachable
-    return bool(values.get("failed")) and part.ignore_errors
-
-
-def _shown(job: Job, part: Attempted, diffs: tuple[Diff, ...]) -> tuple[Diff, ...]:
-    wanted = job.task.scope.get("diff", job.world.options.diff)
-    return diffs if wanted and not part.no_log else ()
-
-
-def _status(values: Mapping[str, Any]) -> Status:
-    if values.get("unreachable"):
-        return Status.UNREACHABLE
-    if values.get("failed"):
-        return Status.FAILED
-    if values.get("skipped"):
-        return Status.SKIPPED
-    return Status.CHANGED if values.get("changed") else Status.OK
-
-
-CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
-_KEPT = ("attempts", "changed", "retries", "failed", "unreachable", "skipped")
-
-
-def _censored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What Ansible shows of a result under no_log: verdicts only."""
-    return {"censored": CENSORED, **{name: values[name] for name in _KEPT if name in values}}
