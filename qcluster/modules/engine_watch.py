@@ -27,16 +27,18 @@ class EngineWatch:
     supports_check = False
 
     def run(self, call: Call, reach: Reach) -> Report:
-        board = Board(targets(call), reach.clock())
-        with Attendance(board.targets, reach, int(call.args["slice"])) as attendance:
-            ended = _attend(board, attendance, reach, reach.clock() + int(call.args["timeout"]))
-        values = board.values()
-        if ended:
-            return Report(failed=ended, values=values)
-        if board.failures:
-            return Report(failed=explain(board), values=values)
-        sick = unhealthy(board, reach)
-        return Report(failed="\n".join(sick), values=values)
+        return wait(targets(call), reach, int(call.args["slice"]), int(call.args["timeout"]))
+
+
+def wait(wanted: tuple[Target, ...], reach: Reach, seconds: int, timeout: int) -> Report:
+    """Until all of `wanted` are up and healthy, or one has failed. One following command lasts `seconds`."""
+    board = Board(wanted, reach.clock())
+    with Attendance(board.targets, reach, seconds) as attendance:
+        ended = _attend(board, attendance, reach, reach.clock() + timeout)
+    if ended:
+        return Report(failed=ended, values=board.values())
+    failed = explain(board) if board.failures else "\n".join(unhealthy(board, reach))
+    return Report(failed=failed, values=board.values())
 
 
 def targets(call: Call) -> tuple[Target, ...]:
