@@ -69,19 +69,48 @@ def rank_facts(slot: Slot) -> dict[str, Any]:
     }
 
 
-def launch(deployment: Deployment, slot: Slot, everyone: Sequence[Slot], problems: list[Problem]) -> Launch:
-    """Fold the layers of one process."""
+@dataclass(frozen=True)
+class Recommended:
+    """What recipe and release give to every process of one host and role, as layers."""
+
+    args: tuple[Layer, ...]
+    env: tuple[Layer, ...]
+
+
+def launches(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> list[Launch]:
+    """The command line and environment of every process."""
+    keys = {(slot.placement.host.name, slot.placement.role): slot.placement for slot in everyone}
+    below = {key: recommended(deployment, placement) for key, placement in keys.items()}
+    return [
+        _launch(
+            below[slot.placement.host.name, slot.placement.role], _owned(deployment, slot), slot, everyone, problems
+        )
+        for slot in everyone
+    ]
+
+
+def _launch(
+    below: Recommended, owned: Mapping[str, Any], slot: Slot, everyone: Sequence[Slot], problems: list[Problem]
+) -> Launch:
+    """Fold the layers of one process: the plan's own, the recommended, the inventory's."""
     templar = Templar({**slot.placement.variables, **rank_facts(slot)})
-    args = [Layer("plan", _owned(deployment, slot)), *_recipe_args(deployment, slot.placement)]
-    env = list(_recipe_env(deployment, slot.placement))
-    _shim(deployment, slot.placement, args, env)
-    args.append(Layer("plan", _kv(slot, everyone)))
-    args.append(_inventory(slot.placement, "vllm_args", templar, problems))
-    env.append(_inventory(slot.placement, "vllm_env", templar, problems))
-    folded = fold(args)
+    written = [_inventory(slot.placement, name, templar, problems) for name in ("vllm_args", "vllm_env")]
+    args = fold([Layer("plan", owned), *below.args, Layer("plan", _kv(slot, everyone)), written[0]])
     if slot.kind == "headless":
-        folded.pop("api-server-count", None)
-    return Launch(folded, fold(_rendered(layer, templar) for layer in env))
+        args.pop("api-server-count", None)
+    return Launch(args, fold(_rendered(layer, templar) for layer in (*below.env, written[1])))
+
+
+def recommended(deployment: Deployment, placement: Placement) -> Recommended:
+    """The layers of recipe, preset and release shims; a shim counts where it has something to change."""
+    args, env = list(_recipe_args(deployment, placement)), list(_recipe_env(deployment, placement))
+    situation = deployment.situation(placement)
+    for shim in catalogue.shims():
+        given = {"", *present(fold(args)), *present(fold(env))}
+        if holds(shim.when, situation) and shim.only_replacing in given:
+            args.append(Layer(f"release shim {shim.id}", {**shim.args, **shim.merge}))
+            env.append(Layer(f"release shim {shim.id}", shim.env))
+    return Recommended(tuple(args), tuple(env))
 
 
 def _owned(deployment: Deployment, slot: Slot) -> dict[str, Any]:
@@ -130,15 +159,6 @@ def _recipe_env(deployment: Deployment, placement: Placement) -> Iterator[Layer]
     yield Layer(f"recipe {recipe.family}", recipe.env)
     if role := recipe.roles.get(placement.role):
         yield Layer(f"recipe {recipe.family}, {placement.role}", role.env)
-
-
-def _shim(deployment: Deployment, placement: Placement, args: list[Layer], env: list[Layer]) -> None:
-    """Add the layers of the release shims that hold and have something to change."""
-    for shim in catalogue.shims():
-        given = {*present(fold(args)), *present(fold(env))}
-        if holds(shim.when, deployment.situation(placement)) and (shim.only_replacing in {"", *given}):
-            args.append(Layer(f"release shim {shim.id}", {**shim.args, **shim.merge}))
-            env.append(Layer(f"release shim {shim.id}", shim.env))
 
 
 def _kv(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from qcluster.serving.connector import handshake_port
 from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
 from qcluster.serving.flags import Folded, present, words
-from qcluster.serving.launch import Launch, launch
+from qcluster.serving.launch import Launch, launches
 from qcluster.serving.lint.check import errors
 from qcluster.serving.machines import container_devices, container_name, host_plans, images, model_path, state_dir
 from qcluster.serving.notes import notes
@@ -56,8 +56,7 @@ def draft(inventory: Inventory) -> Draft:
 
 
 def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> Plan:
-    launches = [launch(deployment, slot, everyone, problems) for slot in everyone]
-    pairs = list(zip(everyone, launches, strict=True))
+    pairs = list(zip(everyone, launches(deployment, everyone, problems), strict=True))
     instances = [_instance(deployment, slot, started, everyone) for slot, started in pairs]
     explain = {slot.name: _origins(started) for slot, started in pairs}
     proxy = proxy_plan(deployment, instances, problems)
