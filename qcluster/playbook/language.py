@@ -21,7 +21,7 @@ BELOW_PLAY = INHERITED - {PLAY}
 class Keyword:
     """One word of the language.
 
-    `kind` is the type of its value: bool, int, float, text, list (or one text), mapping, conditions, environment, any.
+    `kind` is the type of its value: bool, int, float, text, list (or one value), tags, mapping, conditions, environment, any.
     `templated`: it may hold Jinja, rendered when the task runs. `difference` from Ansible: "" where there is none.
     """
 
@@ -63,7 +63,7 @@ _PLAY_WORDS = (
 _INHERITED_WORDS = (
     Keyword("name", EVERYWHERE, "text", "What reports call it; handlers are notified by it."),
     Keyword("vars", EVERYWHERE, "mapping", "Variables that hold inside."),
-    Keyword("tags", EVERYWHERE, "list", "Names for --tags and --skip-tags; also always, never.", templated=False),
+    Keyword("tags", EVERYWHERE, "tags", "Names for --tags and --skip-tags; also always, never.", templated=False),
     Keyword("become", INHERITED, "bool", "Run as another user through sudo."),
     Keyword("become_user", INHERITED, "text", "That user (root)."),
     Keyword("become_method", INHERITED, "text", "How.", "Only `sudo`."),

@@ -173,7 +173,7 @@ class Reader:
 
     def _static_hint(self, file: Any) -> str:
         return (
-            "an import is resolved before the run; include_tasks may use variables" if words.is_template(file) else ""
+            "an import is resolved before the run; use include_tasks" if words.is_template(file) else ""
         )
 
     def find_tasks(self, name: str, scope: Scope) -> Path | None:

@@ -79,9 +79,14 @@ def _text(value: Any) -> Any:
 
 
 def _list(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(",")) if not is_template(value) else (value,)
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _tags(value: Any) -> tuple[Any, ...]:
+    """Tags may also be one text with commas."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(","))
+    return tuple(str(one) for one in _list(value))
 
 
 def conditions(value: Any) -> tuple[Any, ...]:
@@ -109,6 +114,7 @@ _NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "float": _number(float, "a number"),
     "text": _text,
     "list": _list,
+    "tags": _tags,
     "mapping": _mapping,
     "conditions": conditions,
     "environment": _environment,
