@@ -83,8 +83,9 @@ def _finish(decision: Decision, outcomes: Sequence[Outcome]) -> Mapping[str, Any
 
 
 def _timed_out(last: Outcome) -> dict[str, Any]:
-    period = last.command.timeout
-    told = {"msg": f"Timed out after {period:g} second(s).", "timedout": {"period": period}}
+    period = last.command.timeout or 0.0
+    whole = int(period) if period.is_integer() else period
+    told = {"msg": f"Timed out after {period:g} second(s).", "timedout": {"period": whole}}
     return {**told, "changed": False, "failed": True}
 
 

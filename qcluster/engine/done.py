@@ -143,5 +143,6 @@ _KEPT = ("attempts", "changed", "retries", "failed", "unreachable", "skipped")
 
 
 def _censored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What Ansible shows of a result under no_log: verdicts only."""
-    return {"censored": CENSORED, **{name: values[name] for name in _KEPT if name in values}}
+    """What Ansible shows of a result under no_log: verdicts only, those of each item too."""
+    kept = {"censored": CENSORED, **{name: values[name] for name in _KEPT if name in values}}
+    return {**kept, "results": [_censored(one) for one in values["results"]]} if "results" in values else kept

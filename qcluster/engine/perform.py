@@ -91,7 +91,8 @@ def _checked(job: Job, view: View, templar: Templar, part: Attempted, trouble: T
         raise trouble
     if job.ready.module is None:
         part.ask = Ask(job.task, job.ready.args(templar), _params(job, view))
-        return Raw({"changed": False, "include_args": part.ask.args})
+        named = {"include": part.ask.args["file"]} if "file" in part.ask.args else {}
+        return Raw({"changed": False, "include_args": part.ask.args, **named})
     raw = _attempts(job, view, templar)
     part.facts_to = job.target(templar) if job.flag("delegate_facts", templar) else ""
     part.notify = _names(job.task, templar) if raw.values.get("changed") and job.task.notify else ()
