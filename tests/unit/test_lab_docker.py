@@ -111,7 +111,9 @@ def test_foreground_exec_and_streams(site: LabSite) -> None:
 
 def test_checks_inside_the_image(site: LabSite) -> None:
     asked = ("docker", "run", "--rm", IMAGE, "python3", "-c")
-    assert site.run("h", *asked, "import mooncake.engine").returncode == 0
+    script = "import mooncake.engine, vllm; from importlib.metadata import version as v; "
+    script += "print(v('vllm-ascend'), vllm.__version__)"
+    assert site.out("h", *asked, script) == "0.23.0 0.23.0\n"
     assert site.out("h", "docker", "run", "--rm", IMAGE, "vllm", "--version").startswith("0.23.0 (simulation")
     site.fault("no-mooncake", "h")
     assert "No module named 'mooncake'" in site.run("h", *asked, "import mooncake.engine").stderr
