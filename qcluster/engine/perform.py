@@ -25,6 +25,7 @@ from qcluster.playbook.model import Task
 from qcluster.templating import OMIT, Templar, TemplateError, unsafe
 
 DEFAULT_RETRIES = 3
+HIDDEN = "(censored due to no_log)"
 
 
 def perform(job: Job) -> Done:
@@ -50,7 +51,8 @@ def _items(job: Job) -> list[Attempted]:
         parts.append(part)
         view = _after(job.task, view, part.raw)
         seen = view.over(more)
-        _tell_item(job, part, loop.label(seen, more, part.raw))
+        label = loop.label(seen, more, part.raw)
+        _tell_item(job, part, HIDDEN if part.no_log else label)
         if loop.ends(seen):
             break
     return parts

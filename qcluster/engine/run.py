@@ -38,6 +38,8 @@ def run(
     plans = [(play, hosts_of(inventory, play, options.limit, options.extra_vars)) for play in playbook.plays]
     began = options.clock()
     everybody = tuple(dict.fromkeys(host for _, hosts in plans for host in hosts))
+    if options.limit and not everybody:
+        raise InputError(f"--limit {options.limit}: no host of the playbook is left")
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
     code = EXIT_OK
     crew = Crew(options.forks or max(1, len(everybody)))
