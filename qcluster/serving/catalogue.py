@@ -166,6 +166,15 @@ def _deviations() -> tuple[Mapping[str, Any], ...]:
     return tuple(_table("deviations")["deviations"])
 
 
+@cache
+def flags(vllm: str) -> frozenset[str]:
+    """The flags that `vllm serve` of a version takes; for a version that was not read, those of any."""
+    table = _table("flags")
+    some: Mapping[str, list[str]] = table["some"]
+    known = vllm in table["versions"]
+    return frozenset((*table["always"], *(name for name, had in some.items() if not known or vllm in had)))
+
+
 def base() -> Mapping[str, Any]:
     """`base.yaml`: what every instance gets."""
     return _table("base")

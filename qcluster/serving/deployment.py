@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.settings import validate
-from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
 from qcluster.serving.catalogue import Preset, Recipe, Variant
+from qcluster.serving.models import mistakes, read_model
 from qcluster.serving.settings import Placement, placements
 from qcluster.serving.situation import Situation
 from qcluster.serving.variables import VARIABLES
@@ -80,7 +79,8 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
     problems.extend(_both_sides(inventory, found))
     problems.extend(_not_shared(found))
     first = found[0]
-    recipe, variant = _model(first, problems)
+    problems.extend(first.problem("model", *mistake) for mistake in mistakes(first.settings.model))
+    recipe, variant = read_model(first.settings.model, VARIABLES["model"].default)
     return Deployment(
         _name(first, inventory.path, problems),
         inventory,
@@ -119,43 +119,6 @@ def _not_shared(found: list[Placement]) -> Iterable[Problem]:
                 yield placement.problem(
                     name, f"differs from {found[0].host.name}'s", "it holds for the whole deployment"
                 )
-
-
-def _model(placement: Placement, problems: list[Problem]) -> tuple[Recipe, Variant]:
-    model = placement.settings.model
-    if isinstance(model, Mapping):
-        return inline(placement, model, problems)
-    known = catalogue.models()
-    if model not in known:
-        hint = did_you_mean(model, known) or f"known: {', '.join(known)}; or a mapping with weights and shape"
-        problems.append(placement.problem("model", f"there is no recipe for {model!r}", hint))
-        model = VARIABLES["model"].default
-    return known[model]
-
-
-_INLINE = ("weights", "served_name", "shape", "hybrid", "max_model_len", "weights_gb", "kv_bytes_per_token", "since")
-
-
-def inline(placement: Placement, model: Mapping[str, Any], problems: list[Problem]) -> tuple[Recipe, Variant]:
-    """A model that the inventory defines. It gets no flag that the plan does not own."""
-    for key in model:
-        if key not in _INLINE:
-            problems.append(placement.problem("model", f"has no key {key!r}", did_you_mean(str(key), _INLINE)))
-    if not model.get("weights"):
-        problems.append(placement.problem("model", "needs weights: a hub id or an absolute path"))
-    if model.get("shape") not in ("dense", "moe"):
-        problems.append(placement.problem("model", "needs shape: dense or moe"))
-    weights = str(model.get("weights", ""))
-    name = weights.rpartition("/")[2] or "model"
-    recipe = Recipe(
-        "inline",
-        shape=str(model.get("shape", "dense")),
-        hybrid=bool(model.get("hybrid", False)),
-        max_model_len=int(model.get("max_model_len", 0)),
-        kv_bytes_per_token=int(model.get("kv_bytes_per_token", 0)),
-    )
-    served = str(model.get("served_name") or name)
-    return recipe, Variant(name, weights, served, str(model.get("since", "")), float(model.get("weights_gb", 0)))
 
 
 def _release(placement: Placement) -> str:

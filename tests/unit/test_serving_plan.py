@@ -271,6 +271,13 @@ def test_weights_that_are_there(tmp_path: Path) -> None:
     assert "--max-num-seqs" not in plan.instances[0].argv
 
 
+def test_a_known_model_from_another_place(tmp_path: Path) -> None:
+    model = {"recipe": "Qwen3.5-27B-w8a8", "weights": "/data/qwen", "served_name": "mine"}
+    plan = plan_of(tmp_path, vars={"model": model})
+    assert plan.instances[0].argv[2] == "/data/qwen" and flags(plan)["served-model-name"] == "mine"
+    assert flags(plan)["quantization"] == "ascend" and plan.model.hybrid
+
+
 def test_binding(tmp_path: Path) -> None:
     unbound = plan_of(tmp_path, vars={"hardware": "auto", "dp": 8})
     assert {"hardware", "nic", "chip_suffix"} <= set(unbound.facts)
