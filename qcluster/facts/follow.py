@@ -15,8 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qcluster.command import Command, sh
+from qcluster.facts.jobs import ALIVE
 
-SCRIPT = r"""
+SCRIPT = (
+    ALIVE
+    + r"""
 # seconds docker-container-or-empty run-dir, then four words an engine: name log offset done-pattern
 seconds=$1 container=$2 run=$3; shift 3
 end=$(( $(date +%s) + seconds )) round=0
@@ -54,7 +57,7 @@ while :; do
       running|created|restarting) ;;
       *) echo "@container $container $state"; echo "@end dead"; exit 0 ;;
     esac
-  elif [ -z "$container" ] && ! kill -0 "$(cat "$run/entry.pid" 2>/dev/null)" 2>/dev/null; then
+  elif [ -z "$container" ] && ! alive "$(cat "$run/entry.pid" 2>/dev/null)"; then
     echo "@container entry exited"; echo "@end dead"; exit 0
   fi
   [ "$(date +%s)" -ge "$end" ] && { echo "@end slice"; exit 0; }
@@ -62,6 +65,7 @@ while :; do
   sleep 0.5
 done
 """
+)
 
 
 @dataclass(frozen=True)

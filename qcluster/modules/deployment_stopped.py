@@ -11,19 +11,23 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.errors import TaskFailed
 from qcluster.facts import docker
+from qcluster.facts.jobs import ALIVE
 from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 
-PROBE = """\
+PROBE = (
+    ALIVE
+    + """\
 home=$1 format=$2
 echo ==containers; docker ps -a --no-trunc --format "$format" 2>/dev/null
 echo ==groups
 for file in "$home"/*/run/entry.pid; do
-  [ -e "$file" ] && [ -s "${file%entry.pid}labels.json" ] && kill -0 "$(cat "$file")" 2>/dev/null && echo "$file"
+  [ -e "$file" ] && [ -s "${file%entry.pid}labels.json" ] && alive "$(cat "$file")" && echo "$file"
 done
 echo ==end
 """
+)
 
 STOP = """\
 grace=$1; shift
@@ -31,13 +35,15 @@ docker stop -t "$grace" "$@" >/dev/null
 docker rm -f "$@" >/dev/null
 """
 
-END = """\
+END = (
+    ALIVE
+    + """\
 # process groups of `container_runtime: host`: the entry script passes SIGTERM on and waits for the engines
 grace=$1; shift
 for file in "$@"; do kill -TERM "$(cat "$file")" 2>/dev/null; done
 left=$((grace * 5 + 50))
 for file in "$@"; do
-  while [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && [ "$left" -gt 0 ]; do
+  while [ -e "$file" ] && alive "$(cat "$file")" && [ "$left" -gt 0 ]; do
     sleep 0.2
     left=$((left - 1))
   done
@@ -45,6 +51,7 @@ for file in "$@"; do
   rm -f "$file" "${file%entry.pid}labels.json"
 done
 """
+)
 
 
 class DeploymentStopped:

@@ -16,18 +16,21 @@ from typing import Any
 from qcluster.command import Command, Put, Step, sh
 from qcluster.errors import TaskFailed
 from qcluster.facts import docker
+from qcluster.facts.jobs import ALIVE
 from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 from qcluster.secret import Secret
 
-PROBE = """\
+PROBE = (
+    ALIVE
+    + """\
 runtime=$1 name=$2 home=$3 dir=$4 key=$5; shift 5
 echo ==container
 if [ "$runtime" = docker ]; then docker inspect "$name" 2>/dev/null | grep -v '^==' || :
 else
   pid=$(cat "$home/run/entry.pid" 2>/dev/null) || pid=
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && cat "$home/run/labels.json" 2>/dev/null
+  [ -n "$pid" ] && alive "$pid" && cat "$home/run/labels.json" 2>/dev/null
 fi
 echo
 echo ==exits
@@ -40,6 +43,7 @@ echo ==key
 [ -z "$key" ] || [ ! -e "$key" ] || sha256sum <"$key"
 echo ==end
 """
+)
 
 WRITE = """\
 # each file is whole or absent: a script that runs keeps the text it was started with
@@ -90,17 +94,18 @@ exit "$code"
 )
 
 HOST_START = (
-    RESET
+    ALIVE
+    + RESET
     + """\
 # `container_runtime: host`: the same entry script as a process group of its own
 home=$1 dir=$2 grace=$3 labels=$4; shift 4
 run=$home/run
 mkdir -p "$run" || exit
 pid=$(cat "$run/entry.pid" 2>/dev/null) || pid=
-if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+if alive "$pid"; then
   kill -TERM "$pid"
   left=$((grace * 5 + 50))
-  while kill -0 "$pid" 2>/dev/null && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
+  while alive "$pid" && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
 fi
 reset "$@" || exit
 printf '%s' "$labels" >"$run/labels.json"
