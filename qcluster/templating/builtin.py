@@ -23,6 +23,18 @@ def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
     return default_value if boolean and not value else value
 
 
+@sees_missing
+def defined(value: Any) -> Any:
+    """Whether `value` is there; one that cannot be rendered is neither."""
+    return value if isinstance(value, Broken) else not isinstance(value, jinja2.Undefined)
+
+
+@sees_missing
+def undefined(value: Any) -> Any:
+    """Whether `value` is missing."""
+    return value if isinstance(value, Broken) else isinstance(value, jinja2.Undefined)
+
+
 def now(utc: bool = False, fmt: str | None = None) -> Any:
     """The controller's time; a text with `fmt`."""
     moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) if utc else datetime.datetime.now()
@@ -46,5 +58,8 @@ def install(environment: Environment) -> Environment:
     """`environment` with everything in it."""
     environment.globals.update(range=range, omit=OMIT, now=now, undef=undef, lookup=lookup, query=lookup, q=lookup)
     filters: dict[str, Any] = {**dict[str, Any](environment.filters), **FILTERS, "default": default, "d": default}
-    environment.install(_qualified(filters), _qualified({**dict[str, Any](environment.tests), **TESTS}))
+    environment.install(
+        _qualified(filters),
+        _qualified({**dict[str, Any](environment.tests), **TESTS, "defined": defined, "undefined": undefined}),
+    )
     return environment

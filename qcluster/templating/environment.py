@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from functools import wraps
 from typing import Any
 
@@ -18,7 +18,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
 from qcluster.secret import Secret
-from qcluster.templating.errors import Missing
+from qcluster.templating.errors import Broken, Missing, explain
 from qcluster.templating.hidden import opened, sealed
 from qcluster.templating.lazy import strict
 from qcluster.templating.values import finish
@@ -41,6 +41,13 @@ class _Generator(NativeCodeGenerator):
         if not isinstance(node, nodes.TemplateData):
             raise nodes.Impossible()
         return node.as_const(frame.eval_ctx)
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        self.write("environment.joined((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
 
 
 class _Lexer(Lexer):
@@ -166,9 +173,14 @@ class Environment(SandboxedEnvironment):
         found = [part for part in parts if part is not None]
         if len(found) == 1:
             return found[0]
-        if any(isinstance(part, Secret) for part in found):
-            return Secret("".join(map(_piece, opened(found)[0])))
-        return "".join(map(_piece, found)) if found else None
+        return Environment.joined(found) if found else None
+
+    @staticmethod
+    def joined(parts: Sequence[Any]) -> Any:
+        """Several values as one text (`~`); a Secret where one of them is."""
+        if any(isinstance(part, Secret) for part in parts):
+            return Secret("".join(map(_piece, opened(parts)[0])))
+        return "".join(map(_piece, parts))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """An attribute, else an item; what the sandbox forbids is looked up as an item only."""
@@ -191,23 +203,20 @@ class Environment(SandboxedEnvironment):
             gone = _first_missing(args, kwargs)
             if gone is not None:
                 return gone
-        result = super().call(__context, __obj, *args, **kwargs)
-        return result if __obj is range else _listed(result)
+        called = _captured(super().call)
+        return called(__context, __obj, *args, **kwargs) if __obj is not range else range(*args)
 
 
 def _piece(part: Any) -> str:
     if type(part) is str:
         return part
-    return "" if type(part) is jinja2.Undefined else str(finish(part))
+    return "" if type(part) is jinja2.Undefined else str(finish(part, lenient=True))
 
 
 def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a filter or test that wants to be called with missing values (`default`, `defined`)."""
     function.sees_missing = True  # type: ignore[attr-defined]
     return function
-
-
-_JINJA_SEES_MISSING = frozenset(("do_default", "test_defined", "test_undefined"))
 
 
 _JINJA_LAZY = frozenset(
@@ -234,25 +243,36 @@ def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
     name = getattr(function, "__name__", "")
     if getattr(function, "guarded", False):
         return function
-    if getattr(function, "sees_missing", False) or name in _JINJA_SEES_MISSING:
-        return function
+    if getattr(function, "sees_missing", False):
+        return _captured(function)
     given = _as_given if name in _JINJA_LAZY else strict
 
-    @wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def called(*args: Any, **kwargs: Any) -> Any:
         gone = _first_missing(args, kwargs)
         if gone is not None:
             return gone
         if any(isinstance(arg, Secret) for arg in args):
             clear, revealed = opened(args)
-            return sealed(guarded(*clear, **kwargs), revealed)
+            return sealed(called(*clear, **kwargs), revealed)
+        return function(*map(given, args), **{key: given(value) for key, value in kwargs.items()})
+
+    return _captured(wraps(function)(called))
+
+
+def _captured(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What goes wrong in a filter, a test or a call goes wrong where its result is used, as in ansible-core 2.19."""
+
+    @wraps(function)
+    def captured(*args: Any, **kwargs: Any) -> Any:
         try:
-            return _listed(function(*map(given, args), **{key: given(value) for key, value in kwargs.items()}))
+            return _listed(function(*args, **kwargs))
         except jinja2.UndefinedError as error:
             return Missing(hint=error.message)
+        except Exception as error:
+            return Broken(explain(error, ""))
 
-    guarded.guarded = True  # type: ignore[attr-defined]
-    return guarded
+    captured.guarded = True  # type: ignore[attr-defined]
+    return captured
 
 
 def _listed(result: Any) -> Any:

@@ -77,7 +77,7 @@ class Broken(Missing):
 def explain(error: Exception, template: object) -> TemplateError:
     """The error to raise for what `error` says about `template`."""
     if isinstance(error, TemplateError):
-        return error
+        return error if error.template or not template else type(error)(error.what, template)
     if isinstance(error, jinja2.UndefinedError):
         return UndefinedVariable(error.message or "something is undefined", template)
     if isinstance(error, jinja2.TemplateSyntaxError):

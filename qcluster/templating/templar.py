@@ -139,10 +139,9 @@ class Templar:
             template: Template = compiled(source)
             run = _Run(self.variables, template.mutates)
             result = finish(template.read(run))
-        except TemplateError:
-            raise
         except Exception as error:
-            raise explain(error, source) from error
+            explained = explain(error, source)
+            raise explained from (error if explained is not error else None)
         return sealed(result, run.revealed) if run.revealed else result
 
 

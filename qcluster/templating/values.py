@@ -13,10 +13,11 @@ from qcluster.templating.errors import Missing
 from qcluster.templating.marks import MARKER, OMIT, SCALARS, is_known_plain
 
 
-def finish(value: Any) -> Any:
+def finish(value: Any, lenient: bool = False) -> Any:
     """A template's result as plain data: tuples and generators are lists, `omit` items are gone.
 
-    Raises what a missing value raises. A text that looks like a template by now is data.
+    Raises what a missing value raises, and TypeError for what is no value at all (a method, a range), unless
+    `lenient`: inside a longer text anything has a form. A text that looks like a template by now is data.
     """
     kind = type(value)
     if kind in SCALARS or kind is Unsafe:
@@ -28,10 +29,10 @@ def finish(value: Any) -> Any:
     if is_known_plain(value):
         return value
     if isinstance(value, dict):
-        return {finish(key): finish(item) for key, item in value.items() if item is not OMIT}
+        return {finish(key, lenient): finish(item, lenient) for key, item in value.items() if item is not OMIT}
     if isinstance(value, list | tuple | set | frozenset | GeneratorType):
-        return [finish(item) for item in value if item is not OMIT]
-    return _finish_other(value)
+        return [finish(item, lenient) for item in value if item is not OMIT]
+    return _finish_other(value, lenient)
 
 
 def _finish_missing(value: jinja2.Undefined) -> str:
@@ -46,13 +47,13 @@ def _finish_text(value: str) -> str:
     return value if type(value) in (str, Text) else str(value)
 
 
-def _finish_other(value: Any) -> Any:
-    if isinstance(value, range):
+def _finish_other(value: Any, lenient: bool) -> Any:
+    if isinstance(value, range) and not lenient:
         raise TypeError("a range is not a value; add `| list`")
-    if callable(value):
+    if callable(value) and not lenient:
         raise TypeError(f"a {type(value).__name__} is not a value; call it, or read an item with ['…']")
     if isinstance(value, Mapping):
-        return {finish(key): finish(value[key]) for key in value}
+        return {finish(key, lenient): finish(value[key], lenient) for key in value}
     if isinstance(value, Iterator | KeysView | ValuesView | ItemsView):
-        return [finish(item) for item in value]
+        return [finish(item, lenient) for item in value]
     return value

@@ -31,6 +31,8 @@ def _jsonable(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, range):
+        return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -14,7 +14,7 @@ from jinja2 import pass_environment
 
 from qcluster.schema import Text, Unsafe
 from qcluster.templating.environment import sees_missing
-from qcluster.templating.errors import Missing
+from qcluster.templating.errors import Broken, Missing
 
 _TRUE, _FALSE = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
 _SIZES = {letter: 1 << 10 * power for power, letter in enumerate("BKMGTPEZY")}
@@ -118,14 +118,14 @@ _KINDS: dict[type, str] = {Text: "str", Unsafe: "str"}
 def type_debug(value: Any) -> str:
     """The name of the value's type, as Ansible names it."""
     if isinstance(value, Missing):
-        return "UndefinedMarker"
+        return "CapturedExceptionMarker" if isinstance(value, Broken) else "UndefinedMarker"
     plain = next((kind for kind in (str, dict, list) if isinstance(value, kind)), type(value))
     return plain.__name__
 
 
 @sees_missing
 def mandatory(value: Any, msg: str | None = None) -> Any:
-    if not isinstance(value, Missing):
+    if not isinstance(value, Missing) or isinstance(value, Broken):
         return value
     raise ValueError(msg or f"Mandatory variable {value._undefined_name!r} not defined.")
 

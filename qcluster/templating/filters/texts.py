@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
+from jinja2.filters import do_indent
+
 from qcluster.command import Command, render
 
 _COMMENTS = {
@@ -112,8 +114,14 @@ def pretty(value: Any) -> str:
     return pprint.pformat(value, sort_dicts=False)
 
 
+def indented(value: Any, *args: Any, **kwargs: Any) -> Any:
+    """Jinja's `indent`, which would change a list in place; it gets a copy."""
+    return do_indent(list(value) if isinstance(value, list) else value, *args, **kwargs)  # type: ignore[arg-type]
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "pprint": pretty,
+    "indent": indented,
     "regex_replace": regex_replace,
     "regex_findall": regex_findall,
     "regex_search": regex_search,
