@@ -21,7 +21,8 @@ BELOW_PLAY = INHERITED - {PLAY}
 class Keyword:
     """One word of the language.
 
-    `kind` is the type of its value: bool, int, float, text, list (or one value), tags, mapping, conditions, environment, any.
+    `kind` is the type of its value: bool, int, float, text, list (or one value), tags, mapping, conditions,
+    environment, any.
     `templated`: it may hold Jinja, rendered when the task runs. `difference` from Ansible: "" where there is none.
     """
 
