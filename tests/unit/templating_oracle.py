@@ -12,6 +12,7 @@ import yaml
 
 def main(folder: str) -> None:
     """`folder` holds variables.yml, agree.yml, differ.yml. An answer is [type, value], or ["error", message]."""
+    import ansible
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar, trust_as_template
 
@@ -42,7 +43,9 @@ def main(folder: str) -> None:
         "conditions": [answers(None, text) for text in agree["conditions"]],
         "differ": [answers(case.get("template"), case.get("condition")) for case in read("differ.yml")],
     }
-    print(json.dumps(found))
+    plugins = Path(ansible.__file__).parent / "plugins"
+    names = {kind: sorted(page.stem for page in (plugins / kind).glob("*.yml")) for kind in ("filter", "test")}
+    print(json.dumps({**found, "names": names}))
 
 
 def _chain(error: BaseException | None) -> str:

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from qcluster.templating import Templar, TemplateError
+from qcluster.templating.builtin import install
+from qcluster.templating.environment import Environment
 
 CASES = Path(__file__).parents[1] / "cases" / "templating"
 ORACLE = Path(__file__).with_name("templating_oracle.py")
@@ -59,6 +61,16 @@ def test_a_value_is_rendered_as_ansible_does(index: int) -> None:
 def test_a_condition_is_judged_as_ansible_does(index: int) -> None:
     ours, theirs = answer(None, AGREE["conditions"][index]), ansible()["conditions"][index]
     assert same(ours, theirs), f"ansible: {theirs}"
+
+
+NOT_HERE = {"filter": {"win_basename", "win_dirname", "win_splitdrive", "vault", "unvault"}, "test": set[str]()}
+
+
+@pytest.mark.parametrize("kind", ["filter", "test"])
+def test_every_filter_and_test_of_ansible_builtin_is_here_but_the_documented_ones(kind: str) -> None:
+    environment = install(Environment())
+    ours = set(environment.filters if kind == "filter" else environment.tests)
+    assert set(ansible()["names"][kind]) - ours == NOT_HERE[kind]  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("index", range(len(DIFFER)))
