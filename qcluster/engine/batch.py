@@ -34,9 +34,9 @@ class Place:
 class Batch:
     """The hosts of one batch of a play. Only the main thread touches it."""
 
-    def __init__(self, world: World, play: Play, bench: Bench, hosts: tuple[str, ...], all_hosts: tuple[str, ...]):
-        self.world, self.play, self.bench, self.hosts = world, play, bench, hosts
-        self.handlers = list(play.handlers)
+    def __init__(self, world: World, bench: Bench, hosts: tuple[str, ...], all_hosts: tuple[str, ...]):
+        self.world, self.play, self.bench, self.hosts = world, bench.play, bench, hosts
+        self.handlers = list(self.play.handlers)
         self.ended = False
         self.over = False
         self.bad: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from qcluster.engine.batch import Batch
 from qcluster.engine.chosen import start_key
@@ -35,9 +35,9 @@ def run(
 ) -> int:
     """Run every play. Gives the exit code of DESIGN decision 8; raises InputError before any host is touched."""
     world = World(playbook, inventory, fleet, options, emit)
-    plans = [(play, hosts_of(inventory, play, options.limit, options.extra_vars)) for play in playbook.plays]
+    plans = [_plan(world, play) for play in playbook.plays]
     began = options.clock()
-    everybody = tuple(dict.fromkeys(host for _, hosts in plans for host in hosts))
+    everybody = tuple(dict.fromkeys(host for plan in plans for host in plan.hosts))
     if options.limit and not everybody:
         raise InputError(f"--limit {options.limit}: no host of the playbook is left")
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
@@ -58,23 +58,36 @@ def run(
     return code
 
 
-def _plays(world: World, crew: Crew, plans: list[tuple[Play, tuple[str, ...]]]) -> None:
-    for play, hosts in plans:
-        if world.start_at and start_key(play, world.start_at) is None:
+class Plan(NamedTuple):
+    """A play with its hosts; `bench` makes its tasks ready."""
+
+    play: Play
+    hosts: tuple[str, ...]
+    bench: Bench
+
+
+def _plan(world: World, play: Play) -> Plan:
+    """Everything of a play that can be wrong before a host is touched."""
+    hosts = hosts_of(world.inventory, play, world.options.limit, world.options.extra_vars)
+    return Plan(play, hosts, Bench(play, _vars_files(world, play)))
+
+
+def _plays(world: World, crew: Crew, plans: list[Plan]) -> None:
+    for plan in plans:
+        if world.start_at and start_key(plan.play, world.start_at) is None:
             continue
-        if not _play(world, crew, play, hosts):
+        if not _play(world, crew, plan):
             break
         world.start_at = ""
 
 
-def _play(world: World, crew: Crew, play: Play, chosen: tuple[str, ...]) -> bool:
+def _play(world: World, crew: Crew, plan: Plan) -> bool:
     """One play, batch by batch. False: a whole batch failed, or something fatal happened: the run ends."""
-    hosts = tuple(host for host in chosen if host not in world.failed | world.unreachable)
+    play = plan.play
+    hosts = tuple(host for host in plan.hosts if host not in world.failed | world.unreachable)
     world.emit(PlayStarted(world.clock(), play.name, hosts))
-    bench = Bench(play, _vars_files(world, play)) if hosts else None
     for batch_hosts in batches(hosts, _serial(world, play)):
-        assert bench
-        batch = Batch(world, play, bench, batch_hosts, hosts)
+        batch = Batch(world, plan.bench, batch_hosts, hosts)
         STRATEGIES[play.strategy](batch, crew)
         lost = set(batch_hosts) <= batch.bad
         if world.fatal or batch.over or lost:
