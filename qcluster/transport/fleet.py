@@ -42,6 +42,7 @@ class Fleet(Mapping[str, Transport]):
             from qcluster.transport.local import LocalTransport
 
             return LocalTransport(settings.name, settings.become)
+        from qcluster.transport import library  # noqa: F401  # first: it imports Paramiko the short way
         from qcluster.transport.ssh import SshTransport
 
         gateways = self._gateways()

@@ -40,24 +40,34 @@ def key_name(target: Target) -> str:
 
 def known_keys(target: Target) -> list[KnownKey]:
     """Everything the files know of the host. As in OpenSSH, a port's entries come before those of the bare name."""
-    files = [_lines(file) for file in (*target.known_hosts, *target.system_known_hosts)]
-    lines = [line for found in files for line in found]
+    files = [(file, _text(file)) for file in (*target.known_hosts, *target.system_known_hosts)]
     for name in dict.fromkeys((key_name(target), target.host_key_alias or target.address)):
-        if found := [key for names, key in lines if _named(name.lower(), names)]:
+        if found := [key for file, text in files for key in _keys(file, text, name.lower())]:
             return found
     return []
 
 
-def _lines(file: Path) -> Iterator[tuple[list[str], KnownKey]]:
+def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return
+        return ""
+
+
+def _keys(file: Path, text: str, name: str) -> Iterator[KnownKey]:
     for line in text.splitlines():
+        if not _may_fit(line, name):
+            continue
         words = line.split()
-        marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) >= 3 and not words[0].startswith("#") and marker != "@cert-authority":
-            yield words[0].split(","), KnownKey(words[1], words[2], marker == "@revoked", file)
+        marker = words.pop(0) if words[0].startswith("@") else ""
+        if len(words) >= 3 and marker != "@cert-authority" and _named(name, words[0].split(",")):
+            yield KnownKey(words[1], words[2], marker == "@revoked", file)
+
+
+def _may_fit(line: str, name: str) -> bool:
+    """A quick look that spares most lines of a long file the real one."""
+    names = line.partition(" ")[0]
+    return not line.startswith("#") and (name in names.lower() or any(sign in names for sign in "|*?@"))
 
 
 def _named(name: str, patterns: list[str]) -> bool:
@@ -69,8 +79,9 @@ def _named(name: str, patterns: list[str]) -> bool:
 def _fits(name: str, pattern: str) -> bool:
     if pattern.startswith("|1|"):
         return _hashed(name, pattern)
-    literal = pattern.lower().replace("[", "[[]")
-    return fnmatch.fnmatchcase(name, literal)
+    pattern = pattern.lower()
+    wild = "*" in pattern or "?" in pattern
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) if wild else name == pattern
 
 
 def _hashed(name: str, pattern: str) -> bool:

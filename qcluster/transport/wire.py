@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 from typing import Any
 
@@ -15,9 +14,6 @@ IDLE_CHECK = 30.0
 
 _SILENCE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 35_000}
 """A peer that answers nothing for about 35 s is gone. The kernel watches; nothing here has to."""
-
-
-logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it reports, our errors report
 
 
 def _handle_request(channel: paramiko.Channel, message: paramiko.Message) -> None:
