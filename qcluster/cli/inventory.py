@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -99,7 +99,7 @@ def _explained(host: Host) -> Iterator[str]:
             yield f"    {'from' if index == 0 else 'in  '} {level}, {place}"
 
 
-def _echo_lines(lines: Iterator[str]) -> None:
+def _echo_lines(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
 
@@ -118,3 +118,17 @@ def graph(
         near = did_you_mean(group, loaded.groups)
         raise InputError(f"{loaded.path}: there is no group {group!r}" + (f" ({near})" if near else ""))
     _echo_lines(show.graph(loaded, group, with_variables))
+
+
+@inventory.command("variables")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def variables(names: tuple[str, ...]) -> None:
+    """The variables that this project knows, or those named: type, default, where it may differ, meaning."""
+    from qcluster.inventory.reference import about
+    from qcluster.inventory.settings import SETTINGS
+
+    unknown = [name for name in names if name not in SETTINGS]
+    if unknown:
+        near = did_you_mean(unknown[0], SETTINGS)
+        raise InputError(f"there is no variable {unknown[0]!r}" + (f" ({near})" if near else ""))
+    _echo_lines(about(name) for name in names or SETTINGS)

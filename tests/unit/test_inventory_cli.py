@@ -94,3 +94,10 @@ def test_an_unknown_host_or_group_is_bad_input_with_a_guess(hosts: str) -> None:
 def test_the_inventory_last_used_is_taken(hosts: str) -> None:
     run("list", hosts)
     assert "10.0.0.1" in run("list").output
+
+
+def test_variables_are_told_from_the_schema() -> None:
+    assert run("variables", "tp").output == "tp (whole number; host): tensor parallel size\n"
+    assert "proxy_port (whole number; default 1999; deployment)" in run("variables").output
+    with pytest.raises(InputError, match="did you mean 'weights_dir'"):
+        run("variables", "weight_dir")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from qcluster.inventory import load
 from qcluster.inventory.kinds import CONVERTERS, WrongValue
+from qcluster.inventory.reference import about
 from qcluster.inventory.settings import SETTINGS, convert, near_miss, validate
 from qcluster.schema import did_you_mean
 
@@ -118,3 +119,10 @@ def test_one_letter_missing_is_noticed(name: str, at: int) -> None:
     misspelt = name[:position] + name[position + 1 :]
     assert misspelt in SETTINGS or near_miss(misspelt) in SETTINGS
     assert did_you_mean(name, SETTINGS)
+
+
+def test_one_line_says_what_a_variable_is() -> None:
+    assert about("weights_shared") == (
+        "weights_shared (true or false; default false; host): weights_dir is the same folder on every host"
+    )
+    assert all(SETTINGS[name].help in about(name) for name in SETTINGS)
