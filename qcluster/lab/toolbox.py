@@ -55,12 +55,15 @@ def install(folder: Path, project: Path = PROJECT) -> None:
 def _folder(folder: Path, shell: dict[str, str], python: dict[str, str], project: Path = PROJECT) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, tool in shell.items():
-        _replace(
-            folder / name,
-            (TOOLS / f"{tool}.sh").read_text().replace("@PYTHON@", interpreter()).replace("@TOOLS@", str(TOOLS)),
-        )
+        _replace(folder / name, shell_script(tool, project))
     for name, tool in python.items():
         _replace(folder / name, python_script(tool, project))
+
+
+def shell_script(tool: str, project: Path = PROJECT) -> str:
+    """A tool written in sh, told where the interpreter and the tools' other parts are."""
+    text = (TOOLS / f"{tool}.sh").read_text()
+    return text.replace("@PYTHON@", interpreter()).replace("@TOOLS@", f"{project}/qcluster/lab/tools")
 
 
 def interpreter() -> str:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Simulation of df: a lab host has a 4 TB disk of its own, empty enough, or full where a fault says so.
+[ "$1" != --version ] || { echo "df (GNU coreutils) (simulation of qcluster's lab)"; exit 0; }
 root=${QCLUSTER_LAB_ROOT:?df is a simulation and needs its lab}
 used=629145600
 [ ! -e "${root%/hosts/*}/faults/disk-full/${root##*/}" ] || used=4194303900

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Simulation of Huawei's hccn_tool: formats and exit codes of the driver's own source, answers from the lab's state.
 # Plain sh with builtins, since one check calls it hundreds of times.
+# shellcheck disable=SC1090,SC1091,SC2154
 root=${QCLUSTER_LAB_ROOT:?hccn_tool is a simulation and needs its lab}
 lab=${root%/hosts/*}
 me=${root##*/}

@@ -109,7 +109,8 @@ topo_row() {
         if [ "$other" = "$1" ]; then how=X; elif [ "$hardware:$((other / 2))" = "a3:$(($1 / 2))" ]; then how=SIO; else how=HCCS; fi
         printf ' %-10s' "$how"
     done
-    [ "$hardware" = a3 ] || printf ' %d-%d' $(($1 / 2 * 48)) $(($1 / 2 * 48 + 47))
+    node=$(($1 / 2))
+    [ "$hardware" = a3 ] || printf ' %d-%d' $((node * 48)) $((node * 48 + 47))
     echo
 }
 

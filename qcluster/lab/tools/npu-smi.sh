@@ -141,6 +141,9 @@ process_rows() { # PHYSICAL: prints those on one die
     fi
 }
 
+newline='
+'
+
 process_table() {
     echo "$dashes"
     if new_layout; then
@@ -154,7 +157,8 @@ process_table() {
         place "$physical"
         [ "$npu" = "$last" ] || end_card
         last=$npu
-        rows="$rows$(process_rows "$physical" | sed '$!b; s/$/\\/')"
+        text=$(process_rows "$physical")
+        [ -z "$text" ] || rows="$rows$text$newline"
     done
     end_card
 }
@@ -162,7 +166,7 @@ process_table() {
 end_card() { # closes the rows of card $last; without any, says so
     [ -n "$last" ] || return 0
     if [ -n "$rows" ]; then
-        printf '%s' "$rows" | tr '\\' '\n'
+        printf '%s' "$rows"
     else
         # shellcheck disable=SC2059
         printf "$none" "No running processes found in NPU $last"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Simulation of sysctl for the two settings that matter here; the rest is the machine's own.
+[ "$1" != --version ] || { echo "sysctl from procps-ng (simulation of qcluster's lab)"; exit 0; }
 root=${QCLUSTER_LAB_ROOT:?sysctl is a simulation and needs its lab}
 bare=no status=0
 for word in "$@"; do
