@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import jinja2
@@ -238,6 +238,7 @@ def _first_missing(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Missing | 
     return None
 
 
+@cache
 def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter or test that is not called with missing arguments, gets secrets open, and gives lists for iterators."""
     name = getattr(function, "__name__", "")

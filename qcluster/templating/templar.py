@@ -147,8 +147,10 @@ class Templar:
 
 def trailing(source: str, result: Any) -> Any:
     """A text keeps as many newlines at its end as its template had (Jinja drops one)."""
-    if source[-1:] != "\n" or not isinstance(result, str):
+    if source[-1:] != "\n" or not isinstance(result, str | Secret):
         return result
+    if isinstance(result, Secret):
+        return Secret(trailing(source, result.reveal()))
     lost = _newlines(source) - _newlines(result)
     return type(result)(result + "\n" * lost) if lost > 0 else result
 

@@ -38,6 +38,11 @@ def test_what_does_not_contain_it_is_ordinary(template: str, value: object) -> N
     assert Templar(VARIABLES).render(template) == value
 
 
+def test_a_secret_text_keeps_its_newlines_too() -> None:
+    result = Templar(VARIABLES).render("p={{ key }}\n\n")
+    assert isinstance(result, Secret) and result.reveal() == f"p={SECRET}\n\n"
+
+
 def test_a_container_keeps_its_secrets_apart() -> None:
     result = Templar(VARIABLES).render({"header": "X {{ key }}", "port": "{{ n }}", "all": "{{ config }}"})
     assert isinstance(result["header"], Secret)
