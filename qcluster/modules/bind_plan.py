@@ -26,7 +26,7 @@ class BindPlan:
         unbound = from_json(call.variables["qcluster_plan"])
         seen = {host.name: reach.variables_of(host.name).get("qcluster_facts") for host in unbound.hosts}
         silent = [name for name, facts in seen.items() if not facts]
-        blind = blindness(seen)
+        blind = blindness({host.name: seen[host.name] for host in unbound.hosts if host.npus})
         if blind and call.args["strict"]:
             return Report(failed="\n".join(blind))
         known = {host.name: host_facts(seen[host.name] or {}, host, call.args["strict"]) for host in unbound.hosts}

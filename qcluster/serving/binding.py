@@ -45,7 +45,7 @@ def bind(plan: Plan, facts: Mapping[str, HostFacts]) -> Plan:
         model=_fill(plan.model, first),
         hosts=tuple(_fill(host, known.get(host.name, {})) for host in plan.hosts),
         instances=tuple(_without_empty(_fill(one, known.get(one.host, {}))) for one in plan.instances),
-        proxy=_fill(plan.proxy, {**first, **known.get(plan.proxy.host, {})}) if plan.proxy else None,
+        proxy=_fill(plan.proxy, {**known.get(plan.proxy.host, {}), **_image_facts(first)}) if plan.proxy else None,
     )
     return replace(bound, facts=fact_names(bound))
 
@@ -62,10 +62,17 @@ def _texts(facts: HostFacts) -> dict[str, str]:
     }
 
 
+def _image_facts(first: Mapping[str, str]) -> dict[str, str]:
+    """The proxy runs in the engines' image, wherever it runs."""
+    return {name: first[name] for name in ("hardware", "chip_suffix", "os_suffix") if name in first}
+
+
 def _mismatch(plan: Plan, name: str, facts: Mapping[str, HostFacts]) -> list[Problem]:
     host = next(host for host in plan.hosts if host.name == name)
     seen = facts[name]
-    found = []
+    found: list[Problem] = []
+    if not host.npus:
+        return found
     if host.hardware not in ("<fact:hardware>", seen.hardware):
         found.append(Problem("", 0, name, f"the inventory says {host.hardware}, the host is {seen.hardware}"))
     missing = [npu for npu in host.npus if npu not in seen.npus] if seen.npus else []

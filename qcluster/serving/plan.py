@@ -67,7 +67,9 @@ class Container:
 
 @dataclass(frozen=True)
 class HostPlan:
-    """One machine's part. `digest` covers all of it: only what differs moves."""
+    """One machine's part. `digest` covers all of it: only what differs moves.
+
+    A host that only runs the proxy has role `proxy`, no NPUs and no containers here (`Plan.proxy` says the rest)."""
 
     name: str
     address: str
@@ -123,6 +125,7 @@ class ProxyPlan:
     labels: Mapping[str, str]
     log: str
     digest: str
+    images: tuple[str, ...] = ()  # the same tag in every registry, in the order to try
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from qcluster.serving.machines import container_devices, container_name, host_pl
 from qcluster.serving.notes import notes
 from qcluster.serving.plan import Instance, Model, Plan, fact_names
 from qcluster.serving.ports import port_plan
-from qcluster.serving.proxy import proxy_plan
+from qcluster.serving.proxy import proxy_only, proxy_plan
 from qcluster.serving.topology import Slot, slots
 
 
@@ -61,7 +61,9 @@ def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[P
     explain = {slot.name: _origins(started) for slot, started in pairs}
     proxy = proxy_plan(deployment, instances, problems)
     sealed = sealed_proxy(deployment.name, proxy) if proxy else None
-    hosts = [sealed_host(deployment.name, host, instances) for host in host_plans(deployment, everyone, instances)]
+    serving = host_plans(deployment, everyone, instances)
+    machines = [*serving, *(proxy_only(deployment, serving) if proxy else ())]
+    hosts = [sealed_host(deployment.name, host, instances) for host in machines]
     plan = Plan(
         deployment=deployment.name,
         digest="",

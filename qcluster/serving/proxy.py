@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from qcluster.errors import Problem
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
-from qcluster.serving.machines import images, state_dir
-from qcluster.serving.plan import Instance, ProxyPlan
+from qcluster.serving.machines import images, state_dir, weights_dir
+from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
 from qcluster.serving.settings import Placement, read
 from qcluster.templating import Templar
 
-_PLACE = ("ip", "ansible_host", "state_root")
+_PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir")
 LAYERWISE = "MooncakeLayerwiseConnector"
 
 
@@ -36,6 +36,27 @@ def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: 
         container=f"qcluster-{deployment.name}-proxy",
         labels={},
         log=f"{state_dir(deployment.name, seat)}/logs/proxy.log",
+        digest="",
+        images=image,
+    )
+
+
+def proxy_only(deployment: Deployment, hosts: Sequence[HostPlan]) -> Iterator[HostPlan]:
+    """The proxy's host, where it serves nothing itself."""
+    seat = _seat(deployment, deployment.placements[0], []) if deployment.of("prefill") else None
+    if seat is None or seat.host.name in {host.name for host in hosts}:
+        return
+    yield HostPlan(
+        name=seat.host.name,
+        address=seat.address,
+        nic=seat.settings.nic or "<fact:nic>",
+        hardware="",
+        npus=(),
+        roles=("proxy",),
+        state_dir=state_dir(deployment.name, seat),
+        weights_dir=weights_dir(seat),
+        weights_shared=False,
+        containers=(),
         digest="",
     )
 

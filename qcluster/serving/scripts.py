@@ -34,7 +34,7 @@ def scripts(plan: Plan) -> dict[str, str]:
         for container in host.containers:
             if container.runtime == "docker":
                 files[f"{host.name}/docker_run_{container.name}.sh"] = _script(_docker(host, container))
-        for role in host.roles:
+        for role in (role for role in host.roles if role != "proxy"):
             members = [one for one in plan.instances if one.host == host.name and one.role == role]
             folder = f"{host.name}/{role}" if len(host.roles) > 1 else host.name
             files.update({f"{folder}/{name}": text for name, text in _engines(plan, host, members).items()})

@@ -289,6 +289,22 @@ def test_binding(tmp_path: Path) -> None:
     assert "LD_PRELOAD" not in bound.instances[0].env
 
 
+def test_a_host_for_the_proxy_alone(tmp_path: Path) -> None:
+    hosts = {
+        "prefill": {"p1": {"ansible_host": "10.0.0.1"}},
+        "decode": {"d1": {"ansible_host": "10.0.0.2"}},
+        "proxy": {"gateway": {"ansible_host": "10.0.0.9", "ansible_user": "ops"}},
+    }
+    plan = plan_of(tmp_path, hosts=hosts, vars={"hardware": "auto", "dp": 8})
+    gateway = plan.hosts[-1]
+    assert (gateway.name, gateway.roles, gateway.npus, gateway.containers) == ("gateway", ("proxy",), (), ())
+    assert plan.proxy and (plan.proxy.host, plan.proxy.address) == ("gateway", "10.0.0.9")
+    assert gateway.state_dir.startswith("<fact:home>")
+    bound = bind(plan, {"p1": FACTS, "d1": FACTS, "gateway": HostFacts("", "eth7", "/home/ops")})
+    assert bound.facts == () and bound.proxy and bound.proxy.image.endswith(":v0.23.0-a3")
+    assert (bound.hosts[-1].nic, bound.hosts[-1].state_dir) == ("eth7", "/home/ops/.local/state/qcluster/inventory")
+
+
 def test_a_host_that_is_not_what_the_inventory_says(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     with pytest.raises(InputError) as raised:
