@@ -1,0 +1,285 @@
+"""What the modules of this room decide from what they find: no host is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from life_stand import call, document, variables
+
+from qcluster.command import Command, Put
+from qcluster.diagnose.preflight import Question, judge
+from qcluster.facts import docker, http, ports
+from qcluster.facts.docker import parse_inspect
+from qcluster.modules.base import Call, Decision, Module
+from qcluster.modules.bind_plan import unchanged
+from qcluster.modules.deployment_stopped import deployment_stopped
+from qcluster.modules.engine_container import engine_container, wanted
+from qcluster.modules.engine_previous import engine_previous
+from qcluster.modules.engine_restart import choose
+from qcluster.modules.npus_free import npus_free
+from qcluster.result import Outcome
+
+HOME = "/var/lib/qcluster/small/qcluster-small"
+
+
+def outcome(out: str, code: int = 0) -> Outcome:
+    return Outcome(Command(("probe",)), code, out.encode())
+
+
+def engine(tmp_path: Path, **more: Any) -> Call:
+    plan = document(tmp_path)
+    box = plan["hosts"][0]["containers"][0]
+    defaults = {name: option.default for name, option in engine_container.spec.options.items()}
+    given = {"container": box, "home": HOME, "engines": box["instances"], "key_file": "/var/lib/qcluster/small/api_key"}
+    return call("engine", variables(plan, "p1"), {**defaults, **given, **more})
+
+
+def found(box: Any, exits: str = "", sums: str = "", key: str = "") -> Outcome:
+    shown = json.dumps([box]) if box else ""
+    return outcome(f"==container\n{shown}\n==exits\n{exits}==sums\n{sums}==key\n{key}\n==end\n")
+
+
+def running(labels: dict[str, str], on: bool = True) -> dict[str, Any]:
+    return {"Name": "/qcluster-small", "State": {"Running": on}, "Config": {"Labels": labels, "Image": "i"}}
+
+
+def sums(one: Call) -> str:
+    import hashlib
+
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  ./{name}\n" for name, data in wanted(one).files.items())
+
+
+MARKS = {"each file is whole": "write", "NAME-previous": "run", "does not take the request": "again"}
+"""A phrase of each script, and what a step with it does."""
+
+
+def scripts(decision: Decision) -> list[str]:
+    """What the steps do, in order."""
+    return [step.path if isinstance(step, Put) else _kind(step) for step in decision.steps]
+
+
+def _kind(step: Command) -> str:
+    return next((kind for phrase, kind in MARKS.items() if phrase.encode() in step.stdin), str(step))
+
+
+def test_nothing_there_writes_the_scripts_and_runs(tmp_path: Path) -> None:
+    decision = engine_container.decide(engine(tmp_path), found(None))
+    assert scripts(decision) == ["write", "run"]
+
+
+def test_the_same_digest_and_scripts_and_nobody_dead_is_ok(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    decision = engine_container.decide(one, found(running(dict(wanted(one).labels)), sums=sums(one)))
+    assert decision.steps == () and decision.failed == ""
+
+
+def test_a_script_that_somebody_edited_is_written_again(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    decision = engine_container.decide(one, found(running(dict(wanted(one).labels)), sums=sums(one).replace("a", "b")))
+    assert scripts(decision) == ["write"]
+
+
+def test_one_dead_replica_is_asked_for_again_and_nothing_else(tmp_path: Path) -> None:
+    one = engine(tmp_path)
+    have = found(running(dict(wanted(one).labels)), exits="p1-prefill-1 137\n", sums=sums(one))
+    decision = engine_container.decide(one, have)
+    assert scripts(decision) == ["again"]
+    assert decision.values["restarted"] == ["p1-prefill-1"]
+    step = decision.steps[0]
+    assert isinstance(step, Command) and step.argv[-1] == "p1-prefill-1"
+
+
+@pytest.mark.parametrize("change", [{docker.DIGEST: "other"}, {docker.SCRIPTS: "other"}])
+def test_another_plan_is_replaced_only_when_that_is_allowed(tmp_path: Path, change: dict[str, str]) -> None:
+    one = engine(tmp_path)
+    have = found(running({**wanted(one).labels, **change}), sums=sums(one))
+    assert scripts(engine_container.decide(one, have)) == ["run"]
+    refused = engine_container.decide(engine(tmp_path, replace=False), have)
+    assert refused.steps == () and "--yes" in refused.failed
+
+
+def test_a_container_that_ended_is_started_anew_without_asking(tmp_path: Path) -> None:
+    one = engine(tmp_path, replace=False)
+    decision = engine_container.decide(one, found(running(dict(wanted(one).labels), on=False), sums=sums(one)))
+    assert scripts(decision) == ["run"]
+
+
+def test_a_foreign_container_is_left_alone(tmp_path: Path) -> None:
+    decision = engine_container.decide(engine(tmp_path), found(running({"owner": "somebody"})))
+    assert decision.steps == () and "did not start" in decision.failed
+
+
+def test_the_api_key_goes_into_a_private_file_and_into_no_command(tmp_path: Path) -> None:
+    decision = engine_container.decide(engine(tmp_path, api_key="canary-77"), found(None))
+    put = next(step for step in decision.steps if isinstance(step, Put))
+    assert (put.path, put.mode, put.secret, put.data) == ("/var/lib/qcluster/small/api_key", 0o600, True, b"canary-77")
+    commands = [step for step in decision.steps if isinstance(step, Command)]
+    assert not any("canary-77" in step.line or b"canary-77" in step.stdin for step in commands)
+
+
+def test_another_api_key_is_another_container(tmp_path: Path) -> None:
+    with_key, without = wanted(engine(tmp_path, api_key="k")), wanted(engine(tmp_path))
+    assert with_key.labels[docker.SCRIPTS] != without.labels[docker.SCRIPTS]
+
+
+def test_a_cut_answer_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="cut off"):
+        engine_container.decide(engine(tmp_path), outcome("==container\n"))
+
+
+LISTED = """\
+qcluster-small\trunning\tsmall\tabc\tUp
+qcluster-small-proxy\trunning\tsmall\tdef\tUp
+other\trunning\tbig\tx\tUp
+"""
+
+
+def stop(**more: Any) -> Call:
+    defaults = {name: option.default for name, option in deployment_stopped.spec.options.items()}
+    return Call("p1", {**defaults, "deployment": "small", "home": "/h", **more}, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "stopped"),
+    [
+        ({}, ["qcluster-small", "qcluster-small-proxy"]),
+        ({"only": ["qcluster-small-proxy"]}, ["qcluster-small-proxy"]),
+        ({"without": ["qcluster-small-proxy"]}, ["qcluster-small"]),
+    ],
+)
+def test_only_what_carries_the_label_is_stopped(options: dict[str, Any], stopped: list[str]) -> None:
+    decision = deployment_stopped.decide(stop(**options), outcome(f"==containers\n{LISTED}==groups\n==end\n"))
+    assert decision.values == {"stopped": stopped, "left": ["other"]}
+    step = decision.steps[0]
+    assert isinstance(step, Command) and list(step.argv[-len(stopped) :]) == stopped
+
+
+def test_groups_of_processes_are_ended_by_their_entry_script() -> None:
+    found_groups = "==containers\n==groups\n/h/qcluster-small/run/entry.pid\n==end\n"
+    decision = deployment_stopped.decide(stop(), outcome(found_groups))
+    assert decision.values["stopped"] == ["qcluster-small"]
+
+
+def test_what_is_stopped_already_is_ok() -> None:
+    assert deployment_stopped.decide(stop(), outcome("==containers\n==groups\n==end\n")).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [("absent", "docker rm -f qcluster-small-previous"), ("restored", "sh -s --")]
+)
+def test_a_kept_container_is_removed_or_restored(state: str, word: str) -> None:
+    listing = LISTED + "qcluster-small-previous\texited\tsmall\told\tExited\nmine-previous\texited\t\t\tExited\n"
+    one = Call("p1", {"state": state, "deployment": "small"}, {})
+    decision = engine_previous.decide(one, outcome(listing))
+    assert len(decision.steps) == 1 and str(decision.steps[0]).startswith(word)
+    assert "mine" not in str(decision.steps[0])
+    assert engine_previous.decide(one, outcome(LISTED)).steps == ()
+
+
+def test_npus_of_which_nothing_can_be_read_are_not_free() -> None:
+    decision = npus_free.decide(Call("p1", {"npus": [0]}, {}), outcome("garbage"))
+    assert "unknown" in decision.failed
+
+
+FACTS: dict[str, Any] = {
+    "hardware": "a3", "npus": [0, 1, 2, 3], "davinci": [0, 1, 2, 3], "busy": {}, "unhealthy": {}, "npu_problem": "",
+    "docker": "28.2", "docker_problem": "", "containers": [], "listening": [], "ephemeral": [32768, 60999],
+    "reserved": [[36000, 36999], [60000, 60031]], "room_kib": {"docker": 10**9}, "hccn": True,
+}  # fmt: skip
+
+
+def asked(tmp_path: Path, **change: Any) -> list[str]:
+    plan = document(tmp_path)
+    host = plan["hosts"][0]
+    mine = [use for use in plan["ports"] if use["host"] == "p1"]
+    own = [one for one in plan["instances"] if one["host"] == "p1"]
+    return [finding.id for finding in judge(Question(host, own, mine, {**FACTS, **change}, "small"))]
+
+
+OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "digest": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "ids"),
+    [
+        ({}, []),
+        ({"docker": "", "docker_problem": "Cannot connect"}, ["docker"]),
+        ({"hardware": "a2"}, ["hardware"]),
+        ({"hardware": "", "npu_problem": "not found"}, ["npu-smi"]),
+        ({"npus": [0, 1]}, ["npus"]),
+        ({"davinci": [0, 1, 2]}, ["davinci"]),
+        ({"busy": {"2": "NPU 2 runs pid 7"}}, ["busy"]),
+        ({"busy": {"9": "NPU 9 runs pid 7"}}, []),
+        ({"busy": {"2": "NPU 2 runs pid 7"}, "containers": OURS}, []),
+        ({"unhealthy": {"1": "Alarm"}}, ["health"]),
+        ({"listening": [["0.0.0.0", 7100]]}, ["port"]),
+        ({"listening": [["10.0.0.1", 7100]]}, ["port"]),
+        ({"listening": [["10.0.0.9", 7100]]}, []),
+        ({"listening": [["0.0.0.0", 7100]], "containers": OURS}, []),
+        ({"reserved": []}, ["reserved-ports"]),
+        ({"room_kib": {"docker": 1024}}, ["disk"]),
+        ({"hccn": False}, ["hccn"]),
+        ({"containers": [{**OURS[0], "deployment": ""}]}, ["foreign"]),
+    ],
+)
+def test_preflight_names_what_stands_in_the_way(tmp_path: Path, change: dict[str, Any], ids: list[str]) -> None:
+    assert asked(tmp_path, **change) == ids
+
+
+def test_a_plan_serves_already_when_every_container_has_its_digest(tmp_path: Path) -> None:
+    plan = document(tmp_path)
+    seen: dict[str, Any] = {
+        host["name"]: {
+            "containers": [
+                {"name": box["name"], "digest": box["labels"][docker.DIGEST], "state": "running"}
+                for box in host["containers"]
+            ]
+        }
+        for host in plan["hosts"]
+    }
+    assert unchanged(plan, seen)
+    seen["d1"]["containers"][0]["state"] = "exited"
+    assert not unchanged(plan, seen)
+    assert not unchanged(plan, {**seen, "d1": None})
+
+
+def test_restart_takes_replicas_alone_and_moe_groups_whole(tmp_path: Path) -> None:
+    plan = document(tmp_path)
+    assert [unit.name for unit in choose(plan, ["p1-prefill-1"])] == ["p1-prefill-1"]
+    assert [unit.name for unit in choose(plan, ["decode"])] == ["d1-decode-0", "d1-decode-1"]
+    assert choose(plan, ["nobody"]) == []
+    plan["model"]["moe"] = True
+    for one in plan["instances"]:
+        one["group"] = f"{one['role']}-0"
+    assert [len(unit.members) for unit in choose(plan, ["p1-prefill-1"])] == [2]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "\n"])
+def test_no_container_of_that_name(text: str) -> None:
+    assert parse_inspect(text) is None
+
+
+def test_listeners_and_ranges_are_read_from_the_kernel() -> None:
+    table = (
+        "==range\n32768\t60999\n==reserved\n36000-36255,60000\n==tcp\n"
+        "  sl  local_address rem_address   st\n"
+        "   0: 0100007F:1BBC 00000000:0000 0A 0\n   1: 0100007F:0016 0100007F:9999 01 0\n"
+        "   0: 0000000000000000FFFF00000100000A:1F90 00000000000000000000000000000000:0000 0A 0\n==end\n"
+    )
+    read = ports.parse(outcome(table))
+    assert {(one.address, one.port) for one in read.listeners} == {("127.0.0.1", 7100), ("10.0.0.1", 8080)}
+    assert read.busy("127.0.0.1", 7100) and not read.busy("10.0.0.1", 7100)
+    assert not read.exposed(36000, 256) and read.exposed(36000, 257) and not read.exposed(7100, 8)
+
+
+def test_metrics_are_summed_over_their_labels() -> None:
+    text = '# HELP x y\nvllm:a{engine="0"} 1\nvllm:a{engine="1"} 2.5\nvllm:b 3e2\nbroken\n'
+    assert http.metrics(text) == {"vllm:a": 3.5, "vllm:b": 300.0}
+
+
+def test_modules_of_commands_have_no_run() -> None:
+    modules: list[Module] = [engine_container, deployment_stopped, engine_previous, npus_free]
+    assert not any(hasattr(one, "run") for one in modules)
