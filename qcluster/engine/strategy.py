@@ -28,16 +28,17 @@ def linear(batch: Batch, crew: Crew) -> None:
 
 
 def lockstep(batch: Batch, crew: Crew, step: Step, hosts: list[str]) -> None:
-    """One task on its hosts (on the first only, with `run_once`)."""
+    """One task on its hosts (on the first only, with `run_once`, and for a module that stands for all of them)."""
     once = flag(batch, step, hosts[0], "run_once")
-    chosen = hosts[:1] if once else hosts
+    alone = once or getattr(batch.bench.ready(step.task).module, "once", False)
+    chosen = hosts[:1] if alone else hosts
     for host in chosen:
         batch.begin(host, step)
     failed = _all(batch, crew, step, chosen, hosts if once else [])
     if batch.world.fatal:
         return  # the run ends with that exit code; nobody else has failed
-    for host in hosts[1:] if once else ():
-        batch.advance(host, Answer(failed=bool(failed)))
+    for host in hosts[1:] if alone else ():
+        batch.advance(host, Answer(failed=bool(failed) and once))
     if failed and (once or flag(batch, step, hosts[0], "any_errors_fatal")):
         batch.fail_all(set(batch.places) - failed - set(hosts if once else ()))
     if batch.too_many_failed():

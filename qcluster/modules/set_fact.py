@@ -6,7 +6,6 @@ import re
 
 from qcluster.command import Command
 from qcluster.modules.base import Call, Decision, Option, Spec
-from qcluster.modules.convert import boolean
 from qcluster.result import Outcome
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,12 +26,7 @@ class SetFact:
             return Decision(failed=f"not a name for a variable: {', '.join(map(repr, wrong))}")
         if not facts:
             return Decision(failed="No key/value pairs provided, at least one is required for this action to succeed")
-        return Decision(values={"ansible_facts": {name: _value(value) for name, value in facts.items()}})
-
-
-def _value(value: object) -> object:
-    """`name=yes` in the short form gives text, which Ansible takes for a boolean."""
-    return boolean(value) if isinstance(value, str) and value.lower() in ("true", "false", "yes", "no") else value
+        return Decision(values={"ansible_facts": facts})
 
 
 set_fact = SetFact()

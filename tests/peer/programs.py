@@ -64,7 +64,8 @@ def ansible(case: Case, machines: Machines) -> Told:
         record = json.loads(line)
         if "recap" in record:
             told.recap = record["recap"]
-        else:
+        elif (record["task"], record["status"]) != ("meta", "skipped"):
+            # A meta task whose condition is false is told of, but counts nowhere.
             row = (record["task"], record["status"], bool(record["ignored"]), record["values"])
             told.tasks.setdefault(record["host"], []).append(row)
     return told
