@@ -203,8 +203,11 @@ class Environment(SandboxedEnvironment):
             gone = _first_missing(args, kwargs)
             if gone is not None:
                 return gone
-        called = _captured(super().call)
-        return called(__context, __obj, *args, **kwargs) if __obj is not range else range(*args)
+        try:
+            result = super().call(__context, __obj, *args, **kwargs)
+        except Exception as error:
+            return _gone(error)
+        return result if __obj is range else _listed(result)
 
 
 def _piece(part: Any) -> str:
@@ -267,13 +270,17 @@ def _captured(function: Callable[..., Any]) -> Callable[..., Any]:
     def captured(*args: Any, **kwargs: Any) -> Any:
         try:
             return _listed(function(*args, **kwargs))
-        except jinja2.UndefinedError as error:
-            return Missing(hint=error.message)
         except Exception as error:
-            return Broken(explain(error, ""))
+            return _gone(error)
 
     captured.guarded = True  # type: ignore[attr-defined]
     return captured
+
+
+def _gone(error: Exception) -> Missing:
+    if isinstance(error, jinja2.UndefinedError):
+        return Missing(hint=error.message)
+    return Broken(explain(error, ""))
 
 
 def _listed(result: Any) -> Any:
