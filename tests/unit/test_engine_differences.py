@@ -49,7 +49,8 @@ def test_files_of_variables_are_found_before_the_run(tmp_path: Path) -> None:
         run(tmp_path, text, extra_vars={"region": "us"})
 
 
-def test_variables_beside_the_playbook_are_not_read(tmp_path: Path) -> None:
+def test_variables_beside_the_playbook_are_read_by_run_alone(tmp_path: Path) -> None:
+    """By the command, before the engine: see `test_run_reads_variables_beside_its_playbook`."""
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "group_vars/all.yml").write_text("beside: 1\n")
     assert run(tmp_path, '  - debug: {msg: "{{ beside | default(0) }}"}\n').messages() == [0]

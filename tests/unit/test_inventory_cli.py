@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from qcluster.cli.inventory import inventory
+from qcluster.cli.session import Choice, load_inventory
 from qcluster.errors import InputError
 
 HOSTS = """\
@@ -101,3 +102,11 @@ def test_variables_are_told_from_the_schema() -> None:
     assert "proxy_port (whole number; default 1999; deployment)" in run("variables").output
     with pytest.raises(InputError, match="did you mean 'weights_dir'"):
         run("variables", "weight_dir")
+
+
+def test_run_reads_variables_beside_its_playbook(hosts: str) -> None:
+    Path("play/group_vars").mkdir(parents=True)
+    Path("play/group_vars/all.yml").write_text("beside: 5\n", encoding="utf-8")
+    choice = Choice(None, hosts, playbook_dir=Path("play"))
+    assert load_inventory(choice)[1].hosts["p1"].variables["beside"] == 5
+    assert "beside" not in load_inventory(Choice(None, hosts))[1].hosts["p1"].variables
