@@ -24,7 +24,6 @@ class VerifyNetwork:
     """One check of all hosts at once."""
 
     supports_check = True
-    once = True
     spec = Spec(
         {
             "plan": Option("raw", help="The plan's JSON form; without one every host talks to every host."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ from qcluster.facts.hccn import Trouble
 from qcluster.facts.npu import NpuTable
 from qcluster.network.evidence import Evidence
 from qcluster.network.findings import Finding, Npu, Verdict, worst
+from qcluster.network.host_plane import Knock
 from qcluster.network.matrix import Result
 from qcluster.network.probing import kind_of
 from qcluster.network.verify import Outcomes
@@ -31,10 +32,7 @@ def document(outcomes: Outcomes, allow_unknown: bool = False) -> dict[str, Any]:
         "findings": [_finding(item) for item in outcomes.findings],
         "hosts": [_host(name, outcomes) for name in outcomes.topology.hosts],
         "matrix": [_cell(outcomes.evidence, result) for result in outcomes.results],
-        "tcp": [
-            {"source": knock.source, "target": knock.target, "port": knock.port, "result": knock.word}
-            for knock in outcomes.knocks
-        ],
+        "tcp": _tcp(outcomes.knocks),
         "expected_seconds": round(outcomes.expected, 1),
         "elapsed_seconds": round(outcomes.elapsed, 2),
     }
@@ -51,6 +49,22 @@ def _state(result: Result) -> str:
     if isinstance(result.answer, Trouble):
         return "unknown"
     return "pass" if result.answer.passed else "fail"
+
+
+def _tcp(knocks: Sequence[Knock]) -> list[dict[str, Any]]:
+    """One row for each directed host pair; of its ports only those that were not reached are listed."""
+    pairs: dict[tuple[str, str], list[Knock]] = defaultdict(list)
+    for knock in knocks:
+        pairs[knock.source, knock.target].append(knock)
+    return [
+        {
+            "source": source,
+            "target": target,
+            "tried": len(tries),
+            "missed": [{"port": knock.port, "result": knock.word} for knock in tries if knock.word != "ok"],
+        }
+        for (source, target), tries in pairs.items()
+    ]
 
 
 def _npu(npu: Npu) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from qcluster.facts.hccn import Trouble
@@ -29,13 +30,13 @@ class Evidence:
     limit: float = 10.0
     unreached: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def fabric(self) -> str:
         """How NPUs of different hosts reach each other: over HCCS where all are A3, else over RoCE."""
         kinds = {self.hardware(host) for host in self.npu_hosts}
         return self.wanted if self.wanted in (HCCS, ROCE) else HCCS if kinds == {"a3"} else ROCE
 
-    @property
+    @cached_property
     def npu_hosts(self) -> tuple[str, ...]:
         """The hosts that have a part in the NPU fabric (a proxy's own host has none)."""
         return tuple(name for name, host in self.topology.hosts.items() if host.hardware != "none")
@@ -81,9 +82,14 @@ class Evidence:
         """Where `npu` is pinged on a fabric; `""` where it has no address there."""
         return str(getattr(self.endpoint(npu, fabric), "address", ""))
 
-    def mute(self, host: str) -> Trouble | None:
-        """The trouble of a host whose hccn_tool answered nothing at all: probes from it would fare no better."""
-        readings = self.npus.get(host)
-        every = [value for told in readings.readings.values() for value in told.values()] if readings else []
-        stuck = [v for v in every if isinstance(v, Trouble) and v.cause in ("tool-busy", "timeout", "tool-missing")]
-        return stuck[0] if stuck and len(stuck) == len(every) else None
+    @cached_property
+    def mute(self) -> Mapping[str, Trouble]:
+        """Hosts whose hccn_tool answered nothing at all, with the trouble: probes from there would fare no better."""
+        found = {host: _stuck(readings) for host, readings in self.npus.items()}
+        return {host: trouble for host, trouble in found.items() if trouble}
+
+
+def _stuck(readings: NpuReadings) -> Trouble | None:
+    every = [value for told in readings.readings.values() for value in told.values()]
+    stuck = [v for v in every if isinstance(v, Trouble) and v.cause in ("tool-busy", "timeout", "tool-missing")]
+    return stuck[0] if stuck and len(stuck) == len(every) else None

@@ -75,7 +75,7 @@ def _words(answer: Ping | Trouble) -> str:
 def _unsent(evidence: Evidence, probe: Probe) -> Ping | Trouble | None:
     """Why a probe was not sent: a target without an address is a failure; one whose address, or a source whose tool,
     could not be read leaves the probe unknown."""
-    trouble = evidence.mute(probe.source.host)
+    trouble = evidence.mute.get(probe.source.host)
     reading = evidence.endpoint(probe.target, kind_of(evidence, probe))
     if trouble or (isinstance(reading, Trouble) and reading.cause not in ("unset", "unsupported")):
         return trouble or reading
@@ -94,11 +94,13 @@ def roce_lanes(evidence: Evidence) -> Mapping[str, tuple[Probe, ...]]:
     lanes: dict[str, list[Probe]] = defaultdict(list)
     if evidence.fabric != HCCS:
         return {}
-    up = {npu for npu, link in evidence.values("link", hccn.Link) if link.up and evidence.address(npu, ROCE)}
+    up: dict[str, list[Npu]] = defaultdict(list)
+    for npu, link in evidence.values("link", hccn.Link):
+        if link.up and evidence.address(npu, ROCE):
+            up[npu.host].append(npu)
     for turn, (source, target) in enumerate(evidence.topology.pairs):
-        own, theirs = (sorted(npu for npu in up if npu.host == host) for host in (source, target))
-        if own and theirs:
-            lanes[source].append(_side(own, theirs, turn))
+        if up[source] and up[target]:
+            lanes[source].append(_side(up[source], up[target], turn))
     return {host: tuple(lane) for host, lane in lanes.items()}
 
 

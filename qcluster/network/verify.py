@@ -151,7 +151,7 @@ def _probe(evidence: Evidence, dialogue: Dialogue, wishes: Wishes, plan: Schedul
     )
 
     def send(lanes: Lanes) -> list[Result]:
-        asked = {host: lane for host, lane in lanes.items() if not evidence.mute(host)}
+        asked = {host: lane for host, lane in lanes.items() if host not in evidence.mute}
         questions = {host: probe_question(evidence, lane, wishes.patience) for host, lane in asked.items()}
         answers = dialogue.ask(questions, counter)
         return [
@@ -160,7 +160,8 @@ def _probe(evidence: Evidence, dialogue: Dialogue, wishes: Wishes, plan: Schedul
             for result in read_probes(evidence, lane, answers.get(host))
         ]  # fmt: skip
 
-    first = {host: (*lane, *roce_lanes(evidence).get(host, ())) for host, lane in plan.probes.items()}
+    side = roce_lanes(evidence)
+    first = {host: (*lane, *side.get(host, ())) for host, lane in plan.probes.items()}
     npus = {host: tuple(readings.readings) for host, readings in evidence.npus.items() if host in plan.probes}
     return hunt(first, send, npus, explanation(evidence, survey_findings(evidence)))
 
