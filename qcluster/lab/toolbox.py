@@ -15,15 +15,16 @@ TOOLS = Path(__file__).parent / "tools"
 PROJECT = Path(__file__).parents[2]
 SHELL = {
     name: name for name in ("hccn_tool", "npu-smi", "ip", "ss", "sysctl", "systemctl", "sudo", "id", "df", "date")
-} | {"python3": "hostpython3"}
-PYTHON = {"docker": "docker", "modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
+} | {"python3": "hostpython3", "pip": "pip"}
+HUBS = {"modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
+ENGINES = {"vllm": "vllm", "vllm-router": "router"}
+PYTHON = {"docker": "docker", **HUBS, **ENGINES}
 IMAGE_SHELL = {name: name for name in ("hccn_tool", "npu-smi", "ip", "python3", "pip", "date")} | {"python": "python3"}
 IMAGE_PYTHON = {
-    **{name: tool for name, tool in PYTHON.items() if name != "docker"},
-    "vllm": "vllm",
-    "vllm-router": "router",
+    **HUBS,
+    **ENGINES,
     "load_balance_proxy_server_example.py": "proxy",
-    "load_balance_proxy_layerwise_server_example.py": "proxy",
+    "load_balance_proxy_layerwise_server_example.py": "proxy_layerwise",
 }
 
 

@@ -4,4 +4,11 @@
 for wall in "${QCLUSTER_LAB_ROOT%/hosts/*}/faults/firewall/${QCLUSTER_LAB_ROOT##*/}":*; do
     [ ! -e "$wall" ] || export PYTHONPATH="@TOOLS@/walled"
 done
+case ${1-} in
+*/load_balance_proxy*server_example.py) # a source installation (`container_runtime: host`) has the example too
+    name=${1##*/}
+    shift
+    exec "${QCLUSTER_LAB_ROOT%/hosts/*}/image/$name" "$@"
+    ;;
+esac
 exec @PYTHON@ "$@"

@@ -124,7 +124,7 @@ def _send(connection: socket.socket, response: Response) -> None:
 
 
 class Reply(NamedTuple):
-    """What a server answered; `parts` is read while it comes."""
+    """What a server answered; `parts` is read while it comes. Read it to the end: that closes the connection."""
 
     status: int
     headers: dict[str, str]
@@ -139,16 +139,28 @@ def ask(
 ) -> Reply:
     """One request on a connection of its own. Raises OSError."""
     connection = here.connect(address)
-    lines = {"host": f"{address[0]}:{address[1]}", "connection": "close", "content-length": str(len(body))}
-    lines |= {"content-type": "application/json"} | (headers or {})
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
     reader = connection.makefile("rb")
-    first = reader.readline().split()
-    if len(first) < 2:
-        raise ConnectionError("Server disconnected without sending a response.")
-    found = read_headers(reader)
+    try:
+        lines = {"host": f"{address[0]}:{address[1]}", "connection": "close", "content-length": str(len(body))}
+        lines |= {"content-type": "application/json"} | (headers or {})
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        first = reader.readline().split()
+        if len(first) < 2:
+            raise ConnectionError("Server disconnected without sending a response.")
+        found = read_headers(reader)
+    except OSError:
+        reader.close()
+        connection.close()
+        raise
     return Reply(int(first[1]), found, _closing(connection, reader, found))
+
+
+def status(address: tuple[str, int], path: str, headers: dict[str, str] | None = None) -> int:
+    """The status of a GET. Raises OSError."""
+    reply = ask(address, "GET", path, headers=headers)
+    reply.read()
+    return reply.status
 
 
 def _closing(connection: socket.socket, reader: Any, headers: dict[str, str]) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Simulation of pip inside a simulated image: `pip show` of what the image holds.
-version=${QCLUSTER_LAB_IMAGE##*:v}
+image=${QCLUSTER_LAB_IMAGE:-x:v0.23.0}
+version=${image##*:v}
 version=${version%%-*}
 [ "$1" = show ] || { echo "pip (simulation of qcluster's lab): only show is known" >&2; exit 1; }
 shift

@@ -81,6 +81,8 @@ class Proxy:
     def __call__(self, request: Request) -> Response:
         if request.path == "/healthcheck":
             return document(self._counts())
+        if request.method == "POST" and request.path == "/reset_prefix_cache":
+            return document({"status": "ok"})
         if request.method == "POST" and request.path in ("/instances/add", "/instances/remove"):
             return self._change(request)
         if request.method == "POST" and request.path in COMPLETIONS:
@@ -114,7 +116,7 @@ class Proxy:
         tries, interval = self.waiting
         for _ in range(tries):
             with contextlib.suppress(OSError):
-                if httpd.ask(server.address, "GET", "/v1/models", headers=_authorization()).status in (200, 401):
+                if httpd.status(server.address, "/v1/models", _authorization()) in (200, 401):
                     with self.lock:
                         if server.key not in {known.key for known in self.servers[kind]}:
                             self.servers[kind].append(server)
@@ -201,6 +203,7 @@ class Proxy:
                 reply = httpd.ask(server.address, "POST", path, data, {"x-request-id": ident, **_authorization()})
                 if reply.status < 400:
                     return reply
+                reply.read()
                 what = f"Client error '{reply.status}' for url 'http://{server.host}:{server.port}{path}'"
             except OSError as error:
                 what = f"All connection attempts failed ({error})"
@@ -252,7 +255,7 @@ def _resolve(word: str) -> str:
     return exact[0]
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str], kind: type[Proxy] = Proxy) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         read = arguments(argv[1:])
@@ -270,10 +273,10 @@ def main(argv: list[str]) -> None:
             f"ERROR:    [Errno 98] error while attempting to bind on address ('{host}', {port}): address already in use"
         )
         sys.exit(1)
-    here.say(f"INFO:     {here.SIMULATION}: load_balance_proxy_server_example.py")
+    here.say(f"INFO:     {here.SIMULATION}: {os.path.basename(argv[0])}")
     here.say(f"INFO:     Started server process [{os.getpid()}]\nINFO:     Waiting for application startup.")
     here.say(
         f"INFO:     Application startup complete.\nINFO:     Uvicorn running on http://{host}:{port} "
         "(Press CTRL+C to quit)"
     )
-    httpd.serve(server, Proxy(read))
+    httpd.serve(server, kind(read))

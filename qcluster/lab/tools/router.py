@@ -62,7 +62,7 @@ class Router(Proxy):
 
 def _answers(server: Any) -> bool:
     try:
-        return httpd.ask(server.address, "GET", "/health").status == 200
+        return httpd.status(server.address, "/health") == 200
     except OSError:
         return False
 
