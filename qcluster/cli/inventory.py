@@ -39,10 +39,9 @@ def list_(inventory_path: str | None, inventory_option: str | None, limit: str, 
 
 
 def _row(host: Host) -> tuple[str, ...]:
-    address = str(host.variables.get("ansible_host") or host.name)
-    port = host.variables.get("ansible_port")
-    user = str(host.variables.get("ansible_user") or "-")
-    return host.name, f"{address}:{port}" if port else address, user, " ".join(host.groups) or "-"
+    address, port, user = (_rendered(host, f"ansible_{name}") for name in ("host", "port", "user"))
+    address = str(address or host.name)
+    return host.name, f"{address}:{port}" if port else address, str(user or "-"), " ".join(host.groups) or "-"
 
 
 def _echo_table(rows: list[tuple[str, ...]]) -> None:
@@ -84,10 +83,11 @@ def _rendered(host: Host, name: str) -> Any:
     """The value with its templates rendered; as written where that needs what only a run has."""
     from qcluster.templating import Templar, TemplateError
 
+    value = host.variables.get(name)
     try:
-        return Templar({**host.variables, "inventory_hostname": host.name}).render(host.variables[name])
+        return Templar({**host.variables, "inventory_hostname": host.name}).render(value)
     except TemplateError:
-        return host.variables[name]
+        return value
 
 
 def _explained(host: Host) -> Iterator[str]:
