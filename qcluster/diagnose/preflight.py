@@ -50,7 +50,7 @@ class Question:
         planned = {box["name"] for box in self.host["containers"]}
         running = {c["name"] for c in self.facts["containers"] if c["state"] == "running"}
         mine = {c["name"] for c in self.facts["containers"] if c["deployment"] == self.deployment}
-        return bool(planned & running & mine) or bool(self.facts.get("native_running"))
+        return bool(planned & running & mine)
 
 
 def judge(question: Question) -> tuple[Finding, ...]:

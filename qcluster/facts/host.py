@@ -6,7 +6,7 @@ Each part is read with the host's own tools and told as unknown where a tool is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qcluster.command import Command, sh
@@ -14,10 +14,13 @@ from qcluster.errors import UnreadableOutput
 from qcluster.facts import docker as engine
 from qcluster.facts import npu, ports
 from qcluster.facts.fact import Fact
+from qcluster.facts.jobs import ALIVE
 from qcluster.facts.ports import Ports, split
 from qcluster.result import Outcome
 
-SCRIPT = r"""
+SCRIPT = (
+    ALIVE
+    + r"""
 root=${QCLUSTER_LAB_ROOT-}
 room() { # the free KiB where a folder is or would be
   p=$1
@@ -54,8 +57,13 @@ echo ==range
 cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/net/ipv4/ip_local_port_range
 echo ==reserved; cat "$root/proc/sys/net/ipv4/ip_local_reserved_ports" 2>/dev/null
 echo ==tcp; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
+echo ==groups # engines that run without docker
+for file in "$state"/*/run/entry.pid; do
+  if [ -s "$file" ] && alive "$(cat "$file")"; then cat "${file%entry.pid}labels.json" 2>/dev/null; echo; fi
+done
 echo ==end
 """
+)
 
 
 @dataclass(frozen=True)
@@ -119,13 +127,24 @@ def parse(outcome: Outcome) -> HostState:
         nics=dict(_addresses(part.get("address", []))),
         docker=version if version[:1].isdigit() else "",
         docker_problem="" if version[:1].isdigit() else "\n".join(part.get("dockerversion", [])),
-        containers=tuple(engine.listed(line) for line in part.get("containers", [])),
+        containers=(*(engine.listed(line) for line in part.get("containers", [])), *_groups(part.get("groups", []))),
         memory_available=_memory(part.get("memory", [])),
         room=_room(part.get("room", []), part.get("dockerroom", [])),
         tools=frozenset(part.get("tools", [])),
         ports=ports.read(part),
         jemalloc=tuple(part.get("jemalloc", [])),
     )
+
+
+def _groups(lines: Sequence[str]) -> Iterator[engine.Listed]:
+    """Supervised process groups, as if each were a container."""
+    for line in lines:
+        found = engine.parse_inspect(line)
+        if found is not None:
+            labels = found.labels
+            yield engine.Listed(
+                found.name, "running", labels.get(engine.DEPLOYMENT, ""), labels.get(engine.DIGEST, ""), "process group"
+            )
 
 
 def _one(part: Mapping[str, Sequence[str]], name: str) -> str:

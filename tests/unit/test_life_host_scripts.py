@@ -295,3 +295,54 @@ def test_the_facts_of_a_machine_without_npu_and_docker(machine: Machine) -> None
     assert state.hardware == "" and state.memory_available > 0
     assert state.ports.ephemeral[0] < state.ports.ephemeral[1]
     assert set(state.room) >= {"/", "/var/lib/qcluster/x"}
+
+
+BOX = {
+    "name": "box",
+    "runtime": "host",
+    "image": "",
+    "labels": {"qcluster.deployment": "small", "qcluster.digest": "d1"},
+}
+
+
+def native(machine: Machine) -> Any:
+    """Engines without docker: the entry script of a stand-in, started as `container_runtime: host` does."""
+    from qcluster.modules.engine_container import engine_container
+
+    scripts = {"entry.sh.j2": "trap 'exit 0' TERM; sleep 60 & wait", "one.j2": "#"}
+    for name, text in scripts.items():
+        (machine.folder / name).write_text(text)
+    defaults = {name: option.default for name, option in engine_container.spec.options.items()}
+    given = {"container": BOX, "home": f"{machine.folder}/home/box", "engines": ["e0"], "instance": "one.j2"}
+    one = Call(
+        "here",
+        {**defaults, **given, "stop_timeout": 2},
+        {},
+        find=lambda kind, name: machine.folder / name,
+        template_file=lambda path, settings: path.read_text(),
+    )
+    decision = engine_container.decide(one, machine.transport.run(engine_container.probe(one)))
+    for step in decision.steps:
+        outcome = machine.transport.run(step)  # type: ignore[arg-type]
+        assert outcome.ok, outcome.err
+    return decision
+
+
+def test_engines_without_docker_start_once_are_seen_and_stop(machine: Machine) -> None:
+    from qcluster.modules.deployment_stopped import deployment_stopped
+
+    assert len(native(machine).steps) == 2
+    pid = int((machine.folder / "home" / "box" / "run" / "entry.pid").read_text())
+    assert os.getsid(pid) == pid
+    assert native(machine).steps == (), "the same plan runs: nothing to do"
+    question = host.host_state(f"{machine.folder}/home", "/")
+    seen = question.parse(machine.transport.run(question.command)).containers
+    assert ("box", "running", "small", "d1") in [(one.name, one.state, one.deployment, one.digest) for one in seen]
+    stop = Call(
+        "here", {"deployment": "small", "home": f"{machine.folder}/home", "only": [], "without": [], "timeout": 5}, {}
+    )
+    decision = deployment_stopped.decide(stop, machine.transport.run(deployment_stopped.probe(stop)))
+    assert decision.values["stopped"] == ["box"]
+    for step in decision.steps:
+        assert machine.transport.run(step).ok  # type: ignore[arg-type]
+    assert deployment_stopped.decide(stop, machine.transport.run(deployment_stopped.probe(stop))).steps == ()
