@@ -8,8 +8,9 @@ import hashlib
 import hmac
 import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import paramiko
@@ -38,39 +39,58 @@ def key_name(target: Target) -> str:
     return target.address if target.port == 22 else f"[{target.address}]:{target.port}"
 
 
+@dataclass(frozen=True)
+class Known:
+    """One file. `plain` is by name; `patterned` are the lines with hashes, wildcards or negations."""
+
+    plain: Mapping[str, tuple[KnownKey, ...]]
+    patterned: tuple[tuple[tuple[str, ...], KnownKey], ...]
+
+    def keys(self, name: str) -> list[KnownKey]:
+        return [*self.plain.get(name, ()), *(key for names, key in self.patterned if _named(name, names))]
+
+
 def known_keys(target: Target) -> list[KnownKey]:
     """Everything the files know of the host. As in OpenSSH, a port's entries come before those of the bare name."""
-    files = [(file, _text(file)) for file in (*target.known_hosts, *target.system_known_hosts)]
+    files = [_read(file) for file in (*target.known_hosts, *target.system_known_hosts)]
     for name in dict.fromkeys((key_name(target), target.host_key_alias or target.address)):
-        if found := [key for file, text in files for key in _keys(file, text, name.lower())]:
+        if found := [key for known in files for key in known.keys(name.lower())]:
             return found
     return []
 
 
-def _text(file: Path) -> str:
+def _read(file: Path) -> Known:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        seen = file.stat()
     except OSError:
-        return ""
+        return Known({}, ())
+    return _parsed(file, seen.st_mtime_ns, seen.st_size)
 
 
-def _keys(file: Path, text: str, name: str) -> Iterator[KnownKey]:
-    for line in text.splitlines():
-        if not _may_fit(line, name):
+@lru_cache(maxsize=16)
+def _parsed(file: Path, mtime_ns: int, size: int) -> Known:
+    """Many hosts share one long file: it is read once for each of its versions."""
+    plain: dict[str, tuple[KnownKey, ...]] = {}
+    patterned = []
+    for names, key in _lines(file, file.read_text(encoding="utf-8", errors="replace")):
+        if any(sign in name for name in names for sign in "|*?!"):
+            patterned.append((names, key))
             continue
+        for name in names:
+            plain[name] = (*plain.get(name, ()), key)
+    return Known(plain, tuple(patterned))
+
+
+def _lines(file: Path, text: str) -> Iterator[tuple[tuple[str, ...], KnownKey]]:
+    for line in text.splitlines():
         words = line.split()
-        marker = words.pop(0) if words[0].startswith("@") else ""
-        if len(words) >= 3 and marker != "@cert-authority" and _named(name, words[0].split(",")):
-            yield KnownKey(words[1], words[2], marker == "@revoked", file)
+        marker = words.pop(0) if words and words[0].startswith("@") else ""
+        if len(words) >= 3 and not words[0].startswith("#") and marker != "@cert-authority":
+            names = words[0] if words[0].startswith("|") else words[0].lower()
+            yield tuple(names.split(",")), KnownKey(words[1], words[2], marker == "@revoked", file)
 
 
-def _may_fit(line: str, name: str) -> bool:
-    """A quick look that spares most lines of a long file the real one."""
-    names = line.partition(" ")[0]
-    return not line.startswith("#") and (name in names.lower() or any(sign in names for sign in "|*?@"))
-
-
-def _named(name: str, patterns: list[str]) -> bool:
+def _named(name: str, patterns: tuple[str, ...]) -> bool:
     if any(pattern.startswith("!") and _fits(name, pattern[1:]) for pattern in patterns):
         return False
     return any(_fits(name, pattern) for pattern in patterns)
@@ -79,9 +99,7 @@ def _named(name: str, patterns: list[str]) -> bool:
 def _fits(name: str, pattern: str) -> bool:
     if pattern.startswith("|1|"):
         return _hashed(name, pattern)
-    pattern = pattern.lower()
-    wild = "*" in pattern or "?" in pattern
-    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) if wild else name == pattern
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def _hashed(name: str, pattern: str) -> bool:
