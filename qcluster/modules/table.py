@@ -51,6 +51,7 @@ PROJECT: dict[str, str] = {
     "engine_restart": "qcluster.modules.engine_restart:engine_restart",
     "engine_watch": "qcluster.modules.engine_watch:engine_watch",
     "host_facts": "qcluster.modules.host_facts:host_facts",
+    "image_holds": "qcluster.modules.image_holds:image_holds",
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
     "smoke": "qcluster.modules.smoke:smoke",
