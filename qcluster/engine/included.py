@@ -57,7 +57,14 @@ def answer(library: Library, ask: Ask) -> Answered:
 def _role(reader: Reader, ask: Ask) -> Answered:
     brought = roles.included(reader, ask.args, ask.task)
     own = (brought.use,) if brought.use and ask.args.get("public") else ()
-    return Answered(brought.nodes, tuple(reader.handlers), (*reader.used, *own))
+    handlers = tuple(_told(handler, ask.params) for handler in reader.handlers)
+    return Answered(brought.nodes, handlers, (*reader.used, *own))
+
+
+def _told(handler: Task, params: Mapping[str, Any]) -> Task:
+    """A handler that knows the variables of the include that brought it."""
+    role = handler.scope.role or RoleUse("", "")
+    return replace(handler, scope=replace(handler.scope, role=replace(role, params={**role.params, **params})))
 
 
 def _tasks(reader: Reader, ask: Ask) -> Answered:
