@@ -211,7 +211,7 @@ def test_a_busy_server_is_asked_again(start: Callable[..., SshServer], reach: Re
     args = "-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=accept-new"
     with socket.create_connection(("127.0.3.1", server.port)) as held:
         held.recv(1)  # an unauthenticated connection fills the server
-        threading.Timer(0.5, held.shutdown, (socket.SHUT_RDWR,)).start()
+        threading.Timer(0.5, held.close).start()
         assert says_hello(reach(ansible_port=server.port, ansible_ssh_common_args=args))
 
 
