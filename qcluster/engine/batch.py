@@ -45,12 +45,12 @@ class Batch:
         self._answers: dict[str, tuple[int, Answered | QclusterError]] = {}
         self._begun: set[tuple[Key, str]] = set()
         self._magic = self._play_magic()
+        self._chosen = chooser(world.options.tags, world.options.skip_tags, start_key_of(world, self.play))
         self.places = {host: self._place() for host in hosts}
 
     def _place(self) -> Place:
         setup = setup_task(self.play) if self.play.gather_facts else None
-        chosen = chooser(self.world.options.tags, self.world.options.skip_tags, start_key_of(self.world, self.play))
-        walk = Walk(self.play, self.handlers, chosen, setup, find)
+        walk = Walk(self.play, self.handlers, self._chosen, setup, find)
         place = Place(walk, walk.steps())
         place.next = next(place.steps, None)
         return place

@@ -32,7 +32,6 @@ class Library:
     check_module: CheckModule = no_check
     modules: tuple[str, ...] = ()
     tags: Mapping[str, schema.Tag] = field(default_factory=dict)
-    constants: Mapping[str, Any] = field(default_factory=dict)
     _read: dict[Path, Any] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 

@@ -13,6 +13,7 @@ from qcluster.playbook import language, roles, syntax, words
 from qcluster.playbook.library import Library, first_file
 from qcluster.playbook.model import Block, LoopControl, Node, RoleUse, Scope, Task, Where
 from qcluster.playbook.notes import Notes, where
+from qcluster.templating import Templar, TemplateError
 
 PREFIXES = ("ansible.builtin.", "ansible.legacy.")
 CONTROL = (*language.INCLUDES, *language.IMPORTS, "meta")
@@ -160,21 +161,23 @@ class Reader:
         if name == "import_role":
             return roles.imported(self, entry, module, inner)
         file = _file_of(entry[module])
-        path = self.find_tasks(self._constant(file), scope) if file else None
+        path = self.find_tasks(self._static(file, inner), scope) if file else None
         if path is None:
             self.notes.key(entry, module, "import_tasks", f"no such file: {file!r}", self._static_hint(file))
             return ()
         return self.file_nodes(path, inner)
 
-    def _constant(self, text: str) -> str:
-        for name, value in self.library.constants.items():
-            text = text.replace("{{ " + name + " }}", str(value))
-        return text
+    def _static(self, text: str, scope: Scope) -> str:
+        """A name with those variables in it that are known before the run; as written where others are needed."""
+        known = {"playbook_dir": str(self.library.folder.resolve()), **scope.vars}
+        known |= {"role_path": scope.role.path, "role_name": scope.role.name} if scope.role else {}
+        try:
+            return str(Templar(known).render(text))
+        except TemplateError:
+            return text
 
     def _static_hint(self, file: Any) -> str:
-        return (
-            "an import is resolved before the run; use include_tasks" if words.is_template(file) else ""
-        )
+        return "an import is resolved before the run; use include_tasks" if words.is_template(file) else ""
 
     def find_tasks(self, name: str, scope: Scope) -> Path | None:
         """A tasks file, as Ansible searches: beside this file, in the role, beside the playbook."""
