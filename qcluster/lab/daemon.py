@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 
 from qcluster.lab import faults
-from qcluster.lab.furnish import furnish
+from qcluster.lab.furnish import furnish, sweep
 from qcluster.lab.layout import Lab, LabHost, load, write_whole
 from qcluster.lab.sessions import HostSession
 from qcluster.lab.toolbox import fill, link
@@ -36,7 +36,9 @@ class Site:
     @property
     def env(self) -> dict[str, str]:
         root = self.lab.root(self.host.name)
+        pace = {name: value for name, value in os.environ.items() if name == "QCLUSTER_LAB_PACE"}
         return {
+            **pace,
             "PATH": f"{root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(root / "home"),
             "USER": getpass.getuser(),
@@ -84,6 +86,7 @@ class Daemon:
         self.lab = load(directory)
         self.sites: dict[str, Site] = {}
         self.client = _keys(self.lab)
+        sweep(self.lab)
         self.options = asyncssh.SSHServerConnectionOptions(
             server_factory=asyncssh.SSHServer,
             server_host_keys=[str(self.lab.host_key)],

@@ -23,6 +23,19 @@ def furnish(lab: Lab) -> None:
             lay_out(lab, host)
 
 
+def sweep(lab: Lab) -> None:
+    """Forget what earlier processes held on NPUs: their ids may belong to somebody else by now."""
+    for held in lab.directory.glob("hosts/*/lab/use/*/*"):
+        root = f"QCLUSTER_LAB_ROOT={held.parents[3]}".encode()
+        environ = Path(f"/proc/{held.name}/environ")
+        try:
+            lives = root in environ.read_bytes().split(b"\0")
+        except OSError:
+            lives = False
+        if not lives:
+            held.unlink(missing_ok=True)
+
+
 def lay_out(lab: Lab, host: LabHost) -> None:
     """Write all of one host's files."""
     root = lab.root(host.name)

@@ -156,3 +156,23 @@ def test_templates(template: str, said: str) -> None:
 def test_a_template_that_asks_for_what_is_not_there() -> None:
     with pytest.raises(TemplateError, match="no entry for key"):
         render("{{.Nothing}}", {})
+
+
+def test_a_short_life_keeps_its_exit_code(site: LabSite) -> None:
+    for number in range(5):
+        start(site, f"e{number}", f"exit {number}")
+    until(lambda: site.out("h", "docker", "ps", "-q") == "")
+    codes = [inspect(site, f"e{number}", "{{.State.ExitCode}}") for number in range(5)]
+    assert codes == ["0", "1", "2", "3", "4"]
+
+
+def test_one_name_for_two_at_once(site: LabSite) -> None:
+    run = f"docker run -d --name e {IMAGE} sleep 60 >/dev/null 2>&1; echo $?"
+    both = site.out("h", "sh", "-c", f"({run}) & ({run}); wait").split()
+    assert sorted(both) == ["0", "125"]
+
+
+def test_a_container_that_died_with_its_supervisor(site: LabSite) -> None:
+    start(site, "e", "sleep 60")
+    site.close()
+    assert inspect(site, "e", "{{.State.ExitCode}} {{.State.Running}}") == "137 false"

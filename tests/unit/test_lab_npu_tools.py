@@ -9,6 +9,7 @@ from lab_site import LabSite, make
 
 from qcluster.command import Command
 from qcluster.facts import npu
+from qcluster.lab.furnish import sweep
 from qcluster.lab.layout import LabHost
 from qcluster.result import Outcome
 
@@ -222,3 +223,11 @@ def test_files_follow_their_faults(site: LabSite) -> None:
     site.mend()
     assert conf.read_text() == fresh
     assert (site.lab.root("a3") / "bin/hccn_tool").exists()
+
+
+def test_what_dead_processes_held_is_forgotten(site: LabSite) -> None:
+    held = site.lab.root("a3") / "lab/use/2/1"
+    held.write_text("VLLMWorker_TP 58000\n")
+    assert [one.physical_id for one in table(site, "a3").npus if npu.busy(one)] == [2]
+    sweep(site.lab)
+    assert not held.exists()

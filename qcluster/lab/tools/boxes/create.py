@@ -9,7 +9,7 @@ from typing import Any
 
 from qcluster.lab.tools import here
 from qcluster.lab.tools.boxes import images
-from qcluster.lab.tools.boxes.store import Record, Refusal, containers, put, stamp
+from qcluster.lab.tools.boxes.store import Record, Refusal, alone, containers, put, stamp
 from qcluster.lab.tools.boxes.words import last
 
 Options = Mapping[str, list[str]]
@@ -22,9 +22,10 @@ def create(options: dict[str, list[str]], words: list[str]) -> Record:
     image = _image(words[0], options)
     ident = hashlib.sha256(os.urandom(16)).hexdigest()
     name = last(options, "name") or f"sim_{ident[:8]}"
-    unused(name)
-    record = _record(ident, name, (words[0], image), (options, words[1:]))
-    put(record)
+    with alone():
+        unused(name)
+        record = _record(ident, name, (words[0], image), (options, words[1:]))
+        put(record)
     return record
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 from qcluster.lab.tools import here
-from qcluster.lab.tools.boxes.store import Record, Refusal, container, drop, log_path, mark, put, settle, stamp
+from qcluster.lab.tools.boxes.store import Record, Refusal, alone, container, drop, log_path, mark, put, settle, stamp
 
 SUPERVISOR = """\
 id=$1 pidfile=$2 dir=$3 docker=$4; shift 4
@@ -51,19 +51,26 @@ def start(record: Record) -> None:
     pidfile = f"{log_path(record)[:-4]}.pid"
     if os.path.exists(pidfile):
         os.unlink(pidfile)
-    record["State"].update(Status="running", Running=True, StartedAt=stamp(), FinishedAt="", ExitCode=0)
-    put(record)
+    _running(record)
     child = os.fork()
     if child == 0:
         _become_supervisor(record, pidfile)
     deadline = time.monotonic() + 10
     while not os.path.exists(pidfile) and time.monotonic() < deadline:
         time.sleep(0.002)
-    fresh = container(record["Id"])
-    fresh["State"]["Supervisor"] = child
-    if fresh["State"]["Running"]:
-        fresh["State"]["Pid"] = int(here.read(pidfile) or 0)
-    put(fresh)
+    with alone():
+        fresh = container(record["Id"])
+        fresh["State"]["Supervisor"] = child
+        if fresh["State"]["Running"]:
+            fresh["State"]["Pid"] = int(here.read(pidfile) or 0)
+        put(fresh)
+
+
+def _running(record: Record) -> None:
+    """Until its supervisor is there, this command stands for it."""
+    started = {"Status": "running", "Running": True, "StartedAt": stamp(), "FinishedAt": "", "ExitCode": 0}
+    record["State"].update(started, Supervisor=os.getpid())
+    put(record)
 
 
 def _become_supervisor(record: Record, pidfile: str) -> None:
@@ -84,15 +91,17 @@ def ended(ident: str, code: int) -> None:
     except Refusal:
         return
     here.kill(here.marked(mark(record)))
-    record["State"].update(Status="exited", Running=False, Pid=0, ExitCode=code, FinishedAt=stamp())
-    put(record)
-    if record["HostConfig"]["AutoRemove"]:
-        drop("containers", record["Id"])
+    with alone():
+        record = container(ident)
+        record["State"].update(Status="exited", Running=False, Pid=0, ExitCode=code, FinishedAt=stamp())
+        put(record)
+        if record["HostConfig"]["AutoRemove"]:
+            drop("containers", record["Id"])
 
 
 def foreground(record: Record, interactive: bool) -> int:
     """`docker run` without -d: the container's streams are this command's."""
-    record["State"].update(Status="running", Running=True, StartedAt=stamp())
+    _running(record)
     child = os.fork()
     if child == 0:
         os.setsid()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from qcluster.lab.tools import here
@@ -77,10 +80,25 @@ def stamp(when: float | None = None) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime(when))
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One change at a time on a host, as the daemon would see to."""
+    with open(f"{folder('containers')}/.lock", "a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def lives(record: Record) -> bool:
+    """Whether its main process or its supervisor is there; a pid may belong to somebody else by now."""
+    state = record["State"]
+    main, supervisor = here.environ(state["Pid"]), here.environ(state.get("Supervisor", 0))
+    return mark(record).encode() in main or f"QCLUSTER_LAB_ROOT={here.root()}".encode() in supervisor
+
+
 def settle(record: Record) -> Record:
     """A container whose main process is gone without a word (its supervisor was killed too) has exited with 137."""
     state = record["State"]
-    if state["Running"] and not here.alive(state["Pid"]) and not here.alive(state.get("Supervisor", 0)):
+    if state["Running"] and not lives(record):
         state.update(Running=False, Status="exited", ExitCode=137, Pid=0, FinishedAt=stamp())
         put(record)
     return record
