@@ -26,6 +26,7 @@ COMMANDS = {
     "smoke": Entry("smoke", "smoke", "Prove again that a running deployment serves."),
     "doctor": Entry("doctor", "doctor", "Read the logs and name the most likely cause."),
     "restart": Entry("restart", "restart", "Restart instances without losing requests."),
+    "supervise": Entry("supervise", "supervise", "Restart what dies, with backoff and a limit."),
     "inventory": Entry("inventory", "inventory", "List hosts; explain where a variable comes from."),
     "run": Entry("run", "run", "Run an Ansible-style playbook."),
     "exec": Entry("exec", "exec_", "Run one command on many hosts."),

@@ -17,6 +17,7 @@ from qcluster.facts.http import Request
 from qcluster.modules import engine_watch
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.engine_container import AGAIN, RESET
+from qcluster.modules.proxy_members import members, tell
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
 
@@ -110,26 +111,16 @@ def _tell(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit, verb: s
     proxy = plan["proxy"]
     if not proxy or proxy["kind"] != "vllm-ascend" or unit.role not in ("prefill", "decode") or not unit.endpoints:
         return False
-    body = {"type": unit.role, "instances": list(unit.endpoints)}
-    where = (proxy["address"], proxy["port"])
-    open_tcp = reach.fleet[proxy["host"]].open_tcp
-    before = _listed(reach, proxy, unit.role)
-    answer = http.ask(open_tcp, Request(*where, f"/instances/{verb}", "POST", body, _key(call), timeout=30))
+    before = members(reach, proxy).get(unit.role, -1)
+    answer = tell(reach, proxy, verb, {"type": unit.role, "instances": list(unit.endpoints)}, _key(call))
     note(reach, unit.name, f"the proxy was told to {verb} {', '.join(unit.endpoints)}: {answer.status or answer.error}")
     return answer.ok and (verb == "remove" or _taken(reach, proxy, unit, before))
-
-
-def _listed(reach: Reach, proxy: Mapping[str, Any], role: str) -> int:
-    """How many instances of a role the proxy has; -1 when it does not say."""
-    request = Request(proxy["address"], proxy["port"], "/healthcheck")
-    value = http.ask(reach.fleet[proxy["host"]].open_tcp, request).json()
-    return int(value.get(f"{role}_instances", -1)) if isinstance(value, dict) else -1
 
 
 def _taken(reach: Reach, proxy: Mapping[str, Any], unit: Unit, before: int) -> bool:
     """The proxy asks the instance itself before it lists it, and says nothing when it gives up."""
     for _ in range(120):
-        if _listed(reach, proxy, unit.role) >= before + len(unit.endpoints) or before < 0:
+        if members(reach, proxy).get(unit.role, -1) >= before + len(unit.endpoints) or before < 0:
             return True
         reach.sleep(0.5)
     return False

@@ -54,6 +54,7 @@ PROJECT: dict[str, str] = {
     "image_holds": "qcluster.modules.image_holds:image_holds",
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
+    "proxy_members": "qcluster.modules.proxy_members:proxy_members",
     "smoke": "qcluster.modules.smoke:smoke",
     "verify_network": "qcluster.modules.verify_network:verify_network",
     "weights": "qcluster.modules.weights:weights",

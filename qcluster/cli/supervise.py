@@ -1,0 +1,115 @@
+"""`qcluster supervise`: look again and again, and restart what died."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from qcluster.cli.locks import unlocking
+from qcluster.cli.options import RunFlags, inventory_options, run_options
+from qcluster.cli.session import Choice, Session, opened, run_playbook
+from qcluster.cli.shipped import playbook
+from qcluster.cli.status import survey
+from qcluster.diagnose.watchman import Watchman
+from qcluster.errors import NotServing
+from qcluster.report.status import Row
+
+UNIT = """\
+[Unit]
+Description=qcluster supervises {deployment}
+After=network-online.target
+
+[Service]
+WorkingDirectory={folder}
+ExecStart={command}
+Restart=always
+RestartSec=30
+
+[Install]
+WantedBy=default.target
+"""
+
+
+@click.command()
+@inventory_options
+@click.option("--interval", type=click.FloatRange(min=1), default=15.0, help="Seconds between two looks [15].")
+@click.option(
+    "--limit", "restarts", type=click.IntRange(min=1), default=5, help="Restarts of one instance an hour [5]."
+)
+@click.option("--looks", type=click.IntRange(min=1), default=None, help="Stop after so many looks.")
+@click.option("--install", is_flag=True, help="Write a systemd user unit that does this, and stop.")
+@run_options
+def supervise(
+    inventory_path: str | None,
+    inventory_option: str | None,
+    interval: float,
+    restarts: int,
+    looks: int | None,
+    install: bool,
+    flags: RunFlags,
+) -> int:
+    """Restart what stops serving in the deployment of INVENTORY, with growing pauses and a limit. Ctrl-C ends it."""
+    choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
+    with opened(choice, flags) as session:
+        if install:
+            return _install(session)
+        return _watch(session, flags, Watchman(limit=restarts), interval, looks)
+
+
+def _watch(session: Session, flags: RunFlags, watchman: Watchman, interval: float, looks: int | None) -> int:
+    told: set[str] = set()
+    count = 0
+    while looks is None or count < looks:
+        count += 1
+        rows = survey(session)
+        wanted = watchman.look((row.instance for row in rows if _down(row)), time.time())
+        if wanted:
+            click.echo(f"{_stamp()} down: {', '.join(wanted)}", err=True)
+            _heal(session, flags, [row for row in rows if row.instance in wanted])
+            watchman.restarted(wanted, time.time())
+        lost = set(watchman.given_up(time.time())) - told
+        if lost:
+            told |= lost
+            click.echo(f"{_stamp()} given up: {', '.join(sorted(lost))} (see `qcluster doctor`)", err=True)
+        if looks is None or count < looks:
+            time.sleep(interval)
+    return NotServing.exit_code if told or any(_down(row) for row in survey(session)) else 0
+
+
+def _down(row: Row) -> bool:
+    """An unreachable host is not a dead engine: nothing can be done, and nothing must be."""
+    return row.state != "unreachable" and row.health == "down"
+
+
+def _heal(session: Session, flags: RunFlags, rows: list[Row]) -> None:
+    """First what died is started again, as `up` does; what lives and does not answer is restarted."""
+    with unlocking(session, "up"):
+        only = replace(flags, tags=("engine", "watch", "proxy"))
+        run_playbook(session, "supervise", playbook("up", Path.cwd()), only, extra_vars={"qcluster_yes": False})
+    still = {row.instance for row in survey(session) if _down(row) and row.role != "proxy"}
+    names = [row.instance for row in rows if row.instance in still]
+    if names:
+        with unlocking(session, "restart"):
+            extra = {"restart_names": names}
+            run_playbook(session, "supervise", playbook("restart", Path.cwd()), flags, extra_vars=extra)
+
+
+def _install(session: Session) -> int:
+    assert session.plan is not None
+    name = f"qcluster-{session.plan.deployment}.service"
+    command = [sys.executable, "-m", "qcluster", "supervise", str(session.path.resolve())]
+    target = Path.home() / ".config" / "systemd" / "user" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = UNIT.format(deployment=session.plan.deployment, folder=Path.cwd(), command=shlex.join(command))
+    target.write_text(text, encoding="utf-8")
+    click.echo(f"{target}\nsystemctl --user daemon-reload && systemctl --user enable --now {name}")
+    return 0
+
+
+def _stamp() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
