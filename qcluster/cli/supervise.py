@@ -38,9 +38,7 @@ WantedBy=default.target
 @click.command()
 @inventory_options
 @click.option("--interval", type=click.FloatRange(min=1), default=15.0, help="Seconds between two looks [15].")
-@click.option(
-    "--limit", "restarts", type=click.IntRange(min=1), default=5, help="Restarts of one instance an hour [5]."
-)
+@click.option("--restarts", type=click.IntRange(min=1), default=5, help="Restarts of one instance an hour [5].")
 @click.option("--looks", type=click.IntRange(min=1), default=None, help="Stop after so many looks.")
 @click.option("--install", is_flag=True, help="Write a systemd user unit that does this, and stop.")
 @run_options

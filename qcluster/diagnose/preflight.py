@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from qcluster.serving import catalogue
 
 GIB = 1024 * 1024
 IMAGE_ROOM = 25 * GIB
 """Free KiB wanted for an image: about 20 GB once unpacked."""
 
+ENGINE_MEMORY = 2 * GIB
+"""Free KiB of host memory wanted for an engine, apart from its weights."""
+CLOCK_SKEW = 30.0
+"""Seconds from which a clock counts as wrong."""
 LISTENED = ("api", "dp-rpc", "kv-handshake", "proxy", "hccl-host")
 """Purposes whose ports are fixed: they must be free, and must not be handed out meanwhile."""
 
@@ -39,6 +46,7 @@ class Question:
     ports: Sequence[Part]
     facts: Facts
     deployment: str
+    release: str = ""
 
     @property
     def native(self) -> bool:
@@ -55,7 +63,10 @@ class Question:
 
 def judge(question: Question) -> tuple[Finding, ...]:
     """Everything that stands in the way, errors first."""
-    checks = (_docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _hccn, _foreign)
+    checks = (
+        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _clock, _hccn, _foreign,
+        _others,
+    )  # fmt: skip
     found = [finding for check in checks for finding in check(question)]
     return tuple(sorted(found, key=lambda finding: finding.level != "error"))
 
@@ -149,6 +160,41 @@ def _room(q: Question) -> Iterator[Finding]:
         yield Finding(
             "warning", "disk", f"{free // GIB} GiB are free for images, about 25 are needed", "docker image prune"
         )
+
+
+def _memory(q: Question) -> Iterator[Finding]:
+    free, wanted = q.facts.get("memory_available_kib", 0), ENGINE_MEMORY * len(q.instances)
+    if free and free < wanted and not q.ours:
+        what = (
+            f"{free // GIB} GiB of memory are free for {len(q.instances)} engines, at least {wanted // GIB} are wanted"
+        )
+        yield Finding("warning", "memory", what, "end what else runs here: weights pass through the page cache")
+
+
+def _driver(q: Question) -> Iterator[Finding]:
+    """The driver must be at least what the release's CANN was built against (field notes I2)."""
+    wanted = str(catalogue.release_entry(q.release).get("driver", ""))
+    have = q.facts.get("driver", "")
+    if wanted and have and _numbers(have) < _numbers(wanted):
+        what = f"driver {have} is older than {wanted}, which {q.release} is made for"
+        yield Finding("warning", "driver", what, "upgrade it if engines fail with EI or EL codes (vllm-ascend#5468)")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _clock(q: Question) -> Iterator[Finding]:
+    skew = float(q.facts.get("clock_skew", 0.0))
+    if abs(skew) > CLOCK_SKEW:
+        what = f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the controller's"
+        yield Finding("warning", "clock", what, "set it (chronyd), or logs of several hosts cannot be compared")
+
+
+def _others(q: Question) -> Iterator[Finding]:
+    names = {c["deployment"] for c in q.facts["containers"] if c["state"] == "running"} - {"", q.deployment}
+    for name in sorted(names):
+        yield Finding("warning", "others", f"the deployment {name} runs here too", "its NPUs and ports must be others")
 
 
 def _hccn(q: Question) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ class HostFacts:
             state = question.parse(reach.transport.run(question.command))
         except UnreadableOutput as error:
             return Report(failed=str(error))
-        facts = as_facts(state, str(call.args["address"]))
+        facts = {**as_facts(state, str(call.args["address"])), "clock_skew": round(state.clock - reach.clock(), 1)}
         return Report(facts={"qcluster_facts": facts}, values={"qcluster_facts": facts})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qcluster.diagnose.preflight import Question, judge
 from qcluster.modules.base import Call, Reach, Report, Spec
+from qcluster.modules.streams import progress
 
 
 class Preflight:
@@ -16,6 +17,9 @@ class Preflight:
             return Report(skipped="this host has no part in the plan")
         findings = judge(question)
         values = {"findings": [vars(finding) for finding in findings]}
+        for finding in findings:
+            if finding.level == "warning":
+                progress(reach, call.host, str(finding), kind="finding", data={"id": finding.id})
         errors = [str(finding) for finding in findings if finding.level == "error"]
         return Report(failed="\n".join(errors), values=values)
 
@@ -32,6 +36,7 @@ def of(call: Call) -> Question | None:
         ports=[use for use in plan["ports"] if use["host"] == call.host],
         facts=call.variables["qcluster_facts"],
         deployment=plan["deployment"],
+        release=plan["release"],
     )
 
 

@@ -196,7 +196,7 @@ def asked(tmp_path: Path, **change: Any) -> list[str]:
     host = plan["hosts"][0]
     mine = [use for use in plan["ports"] if use["host"] == "p1"]
     own = [one for one in plan["instances"] if one["host"] == "p1"]
-    return [finding.id for finding in judge(Question(host, own, mine, {**FACTS, **change}, "small"))]
+    return [finding.id for finding in judge(Question(host, own, mine, {**FACTS, **change}, "small", "v0.23.0"))]
 
 
 OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "digest": "x"}]
@@ -222,6 +222,11 @@ OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "d
         ({"reserved": []}, ["reserved-ports"]),
         ({"room_kib": {"docker": 1024}}, ["disk"]),
         ({"hccn": False}, ["hccn"]),
+        ({"memory_available_kib": 1024}, ["memory"]),
+        ({"driver": "24.1.rc3"}, ["driver"]),
+        ({"driver": "25.5.1"}, []),
+        ({"clock_skew": -90.0}, ["clock"]),
+        ({"containers": [{**OURS[0], "name": "x", "deployment": "big"}]}, ["others"]),
         ({"containers": [{**OURS[0], "deployment": ""}]}, ["foreign"]),
     ],
 )
