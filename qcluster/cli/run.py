@@ -33,11 +33,11 @@ def _listing(playbook: Path, choice: object, flags: RunFlags) -> int:
     """What --list-hosts, --list-tasks, --list-tags and --syntax-check print; no host is touched."""
     from qcluster import engine
     from qcluster.cli import session
-    from qcluster.cli.shipped import folders
+    from qcluster.cli.shipped import roots
     from qcluster.engine import listing
 
     _, inventory = session.load_inventory(choice)  # type: ignore[arg-type]
-    book = engine.load(playbook, search=folders("roles", Path.cwd()))
+    book = engine.load(playbook, search=roots(Path.cwd()))
     wanted = listing.Wanted(flags.list_hosts, flags.list_tasks, flags.list_tags, flags.tags, flags.skip_tags)
     for line in listing.lines(book, inventory, flags.limit, flags.extra_vars, wanted):
         click.echo(line)

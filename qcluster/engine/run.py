@@ -14,7 +14,7 @@ from qcluster.engine.options import RunOptions
 from qcluster.engine.ready import Bench
 from qcluster.engine.strategy import STRATEGIES
 from qcluster.engine.world import World
-from qcluster.errors import EXIT_OK, InputError, Interrupted, QclusterError, TaskFailed, UnreachableError, worst_exit
+from qcluster.errors import EXIT_OK, InputError, Interrupted, TaskFailed, UnreachableError, worst_exit
 from qcluster.events import Emit, PlayFinished, PlayStarted, RunFinished, RunStarted
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.patterns import select
@@ -36,26 +36,29 @@ def run(
     """Run every play. Gives the exit code of DESIGN decision 8; raises InputError before any host is touched."""
     world = World(playbook, inventory, fleet, options, emit)
     plans = [_plan(world, play) for play in playbook.plays]
-    began = options.clock()
     everybody = tuple(dict.fromkeys(host for plan in plans for host in plan.hosts))
     if options.limit and not everybody:
         raise InputError(f"--limit {options.limit}: no host of the playbook is left")
+    began, code = options.clock(), TaskFailed.exit_code
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
-    code = EXIT_OK
-    crew = Crew(options.forks or max(1, len(everybody)))
     try:
-        _plays(world, crew, plans)
-        code = _exit_code(world)
-    except KeyboardInterrupt:
-        options.cancelled.set()
-        code = Interrupted.exit_code
-    except QclusterError as error:
-        code = error.exit_code
-        raise
+        code = _carried_out(world, plans, options.forks or max(1, len(everybody)))
     finally:
-        crew.dismiss()
         emit(RunFinished(options.clock(), code, world.tallies.recap(), options.clock() - began))
     return code
+
+
+def _carried_out(world: World, plans: list[Plan], forks: int) -> int:
+    """Run the plays to the end, or until Ctrl-C: then nothing more starts, and what runs on the hosts is left."""
+    crew = Crew(forks)
+    try:
+        _plays(world, crew, plans)
+        return _exit_code(world)
+    except KeyboardInterrupt:
+        world.options.cancelled.set()
+        return Interrupted.exit_code
+    finally:
+        crew.dismiss()
 
 
 class Plan(NamedTuple):

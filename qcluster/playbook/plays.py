@@ -11,7 +11,7 @@ from qcluster import schema
 from qcluster.errors import InputError
 from qcluster.playbook import handlers, language, roles, syntax, words
 from qcluster.playbook.library import first_file
-from qcluster.playbook.model import Node, Play, Scope
+from qcluster.playbook.model import Node, Play, Scope, Task
 from qcluster.playbook.notes import where
 from qcluster.playbook.tasks import Reader
 
@@ -47,42 +47,55 @@ def _imported(reader: Reader, entry: dict[str, Any]) -> Iterator[Play]:
         reader.notes.extend(error.problems)
 
 
+_SETTINGS = ("strategy", "max_fail_percentage", "gather_facts", "order", "force_handlers")
+
+
 def _play(reader: Reader, entry: dict[str, Any]) -> Play:
+    known = _known(reader, entry)
+    hosts = ",".join(str(one) for one in known.get("hosts", ()))
+    scope = Scope().narrow({name: value for name, value in known.items() if name != "vars"})
+    sections, all_handlers = _content(reader, entry, scope)
+    return Play(
+        library=reader.library,
+        folder=str(reader.library.folder.resolve()),
+        name=known.get("name") or hosts,
+        where=where(entry),
+        hosts=hosts,
+        scope=scope,
+        sections=sections,
+        handlers=all_handlers,
+        roles=tuple(reader.used),
+        vars=known.get("vars", {}),
+        vars_files=_vars_files(reader, entry, known),
+        serial=known_serial(known.get("serial")),
+        **{name: known[name] for name in _SETTINGS if name in known},
+    )
+
+
+def _known(reader: Reader, entry: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of a play, every mistake in them noted."""
     known, other = words.take(reader.notes, entry, language.PLAY)
     for name in other:
         words.refuse(reader.notes, entry, name, language.PLAY)
     _check(reader, entry, known)
     syntax.check(reader.notes, entry)
-    variables = known.pop("vars", {})
-    scope = Scope().narrow(known)
-    sections = _sections(reader, entry, scope)
-    own = tuple(handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True))))
-    handlers.check(reader, sections, (*reader.handlers, *own))
-    return Play(
-        library=reader.library,
-        folder=str(reader.library.folder.resolve()),
-        name=known.get("name") or ",".join(known.get("hosts", ())),
-        where=where(entry),
-        hosts=",".join(str(one) for one in known.get("hosts", ())),
-        scope=scope,
-        sections=sections,
-        handlers=(*reader.handlers, *own),
-        roles=tuple(reader.used),
-        vars=variables,
-        vars_files=_vars_files(reader, entry, known),
-        strategy=known.get("strategy", "linear"),
-        serial=known_serial(known.get("serial")),
-        max_fail_percentage=known.get("max_fail_percentage"),
-        gather_facts=known.get("gather_facts", True),
-        order=known.get("order", "inventory"),
-        force_handlers=known.get("force_handlers", False),
-    )
+    return known
 
 
-def _sections(reader: Reader, entry: dict[str, Any], scope: Scope) -> tuple[tuple[Node, ...], ...]:
-    pre, tasks, post = (reader.nodes(entry.get(part), scope) for part in SECTIONS)
+Sections = tuple[tuple[Node, ...], ...]
+
+
+def _content(reader: Reader, entry: dict[str, Any], scope: Scope) -> tuple[Sections, tuple[Task, ...]]:
+    """The sections and the handlers; those of `roles` come first, those of imported roles last (the last one wins)."""
     listed = roles.listed(reader, entry["roles"], scope) if entry.get("roles") else ()
-    return pre, (*listed, *tasks), post
+    first = tuple(reader.handlers)
+    reader.handlers.clear()
+    pre, tasks, post = (reader.nodes(entry.get(part), scope) for part in SECTIONS)
+    own = handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True)))
+    everyone = (*first, *own, *reader.handlers)
+    sections = (pre, (*listed, *tasks), post)
+    handlers.check(reader, sections, everyone)
+    return sections, everyone
 
 
 def known_serial(value: Any) -> tuple[Any, ...]:

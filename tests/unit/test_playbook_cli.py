@@ -129,3 +129,14 @@ def test_docs_of_a_module_a_keyword_and_a_role(folder: Path) -> None:
 def test_docs_of_nothing_known(folder: Path) -> None:
     code, _, err = qcluster(folder, "docs", "comand")
     assert (code, err) == (2, "qcluster: comand: no role, module or keyword of that name (did you mean 'command'?)\n")
+
+
+def test_variables_beside_the_playbook_are_read_by_run_alone(folder: Path) -> None:
+    from qcluster.cli.session import Choice
+
+    (folder / "site").mkdir()
+    (folder / "site/group_vars").mkdir()
+    (folder / "site/group_vars/all.yml").write_text("greeting: beside\n")
+    (folder / "site/site.yml").write_text(PLAYBOOK)
+    assert "beside" in "".join(qcluster(folder, "run", "site/site.yml", "-i", "hosts.yaml", "--limit", "a")[1:])
+    assert Choice().playbook_dir is None
