@@ -67,9 +67,10 @@ def survey(session: Session) -> list[Row]:
 def processes(plan: Plan) -> Iterator[Expected]:
     """Everything the plan starts: prefill, decode or standalone instances, then the proxy."""
     for one in plan.instances:
-        yield Expected(one.name, one.role, one.host, one.devices, one.port, one.container)
+        yield Expected(one.name, one.role, one.host, one.devices, one.port, one.container, not one.image)
     if plan.proxy:
-        yield Expected("proxy", "proxy", plan.proxy.host, (), plan.proxy.port, plan.proxy.container)
+        proxy = plan.proxy
+        yield Expected("proxy", "proxy", proxy.host, (), proxy.port, proxy.container, not proxy.image)
 
 
 def _running(session: Session, plan: Plan, name: str) -> instances.Running | None:
@@ -89,7 +90,8 @@ def _running(session: Session, plan: Plan, name: str) -> instances.Running | Non
 
 
 def _started(found: instances.Running | None, one: Expected) -> bool:
-    return found is not None and any(engine.name == one.name and engine.state == "running" for engine in found.engines)
+    states = {engine.name: engine.state for engine in found.engines} if found else {}
+    return states.get(one.name) in ("running", "unseen")
 
 
 def _healthy(session: Session, plan: Plan, one: Expected) -> bool:

@@ -23,7 +23,9 @@ while [ $# -gt 0 ]; do
   state=never age=0 code=-
   if [ -e "$run/$stem.pid" ]; then
     age=$(( $(date +%s) - $(stat -c %Y "$run/$stem.pid") ))
-    if [ -e "$run/$stem.exit" ]; then state=exited code=$(cat "$run/$stem.exit"); else state=running; fi
+    if [ -e "$run/$stem.exit" ]; then state=exited code=$(cat "$run/$stem.exit")
+    elif kill -0 "$(cat "$run/$stem.pid")" 2>/dev/null; then state=running
+    else state=unseen; fi
   fi
   echo "@engine $name $state $age $code"
   tail -n 400 "$log" 2>/dev/null | cut -c 1-400 | sed 's/^/ /'
@@ -34,9 +36,10 @@ echo "@end"
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine as its host sees it. `state` is never, running or exited; `age` in seconds; `tail` ends its log.
+    """One engine as its host sees it. `age` in seconds; `tail` ends its log.
 
-    A pid file says `running` also after the machine was restarted: only the container's state can tell then.
+    `state`: never (no pid file), exited, running (the host sees its process), unseen (it does not: the process is in a
+    container, or gone).
     """
 
     name: str

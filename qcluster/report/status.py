@@ -40,6 +40,8 @@ class Expected:
     npus: tuple[int, ...]
     port: int | None
     container: str
+    native: bool = False
+    """Without docker: a process group on the host itself."""
 
 
 def row(expected: Expected, found: Running | None, healthy: bool) -> Row:
@@ -57,12 +59,15 @@ def row(expected: Expected, found: Running | None, healthy: bool) -> Row:
 
 
 def _state(expected: Expected, found: Running, engine: Engine | None) -> str:
+    """A process is in its container, which then says whether it can run; without one, the host sees it or not."""
     container = next((one for one in found.containers if one.name == expected.container), None)
+    if container is None and not expected.native:
+        return "absent"
     if engine is None or engine.state == "never":
         return container.state if container else "absent"
     if engine.state == "exited":
         return f"exited {engine.exit}"
-    running = container.running if container else not found.containers
+    running = container.running if container else engine.state == "running"
     return "running" if running else "stopped"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qcluster.command import Command
@@ -44,13 +46,20 @@ def test_an_answer_that_was_cut_off_is_unreadable(text: str) -> None:
         (Running((UP,), (LOADING,)), True, "running", "complete", "ok"),
         (Running((UP,), (Engine("p-0", "exited", 5, 1),)), False, "exited 1", "started", "down"),
         (Running((DOWN,), (LOADING,)), False, "stopped", "weights 3/11", "down"),
-        (Running((), (LOADING,)), False, "running", "weights 3/11", "starting"),
+        (Running((), (LOADING,)), False, "absent", "", "down"),
         (Running((UP,), (Engine("p-0", "never", 0, None),)), False, "running", "started", "starting"),
     ],
 )
 def test_rows(found: Running | None, healthy: bool, state: str, milestone: str, health: str) -> None:
     made = row(EXPECTED, found, healthy)
     assert (made.state, made.milestone, made.health) == (state, milestone, health)
+
+
+def test_without_docker_the_host_sees_the_process_or_not() -> None:
+    native = replace(EXPECTED, native=True)
+    assert row(native, Running((), (LOADING,)), False).state == "running"
+    assert row(native, Running((), (replace(LOADING, state="unseen"),)), False).state == "stopped"
+    assert row(native, Running(), False).state == "absent"
 
 
 def test_the_age_is_that_of_a_running_engine_only() -> None:
