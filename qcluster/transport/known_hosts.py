@@ -6,7 +6,6 @@ import base64
 import fnmatch
 import hashlib
 import hmac
-import shlex
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import paramiko
 
+from qcluster.command import Command
 from qcluster.errors import HostKeyChanged, HostKeyUnknown
 from qcluster.transport.settings import HostKeys
 from qcluster.transport.target import Target
@@ -131,22 +131,25 @@ def verify(target: Target, shown: paramiko.PKey, known: list[KnownKey]) -> None:
 
 def trust_command(target: Target) -> str:
     """The command line that adds the host's key to the file that is looked at first."""
-    scan = f"ssh-keyscan -p {target.port} {shlex.quote(target.address)}"
+    scan = ["ssh-keyscan", "-p", str(target.port), target.address]
     if target.jump:
         hop = target.jump[-1]
-        scan = f"ssh -p {hop.port} {hop.user}@{hop.address} {scan}"
-    if target.host_key_alias:
-        scan += f" | sed 's/^[^ ]*/{target.host_key_alias}/'"
-    return f"{scan} >> {shlex.quote(str(target.known_hosts[0]))}"
+        scan = ["ssh", "-p", str(hop.port), f"{hop.user}@{hop.address}", *scan]
+    rename = f" | {_line('sed', f's/^[^ ]*/{target.host_key_alias}/')}" if target.host_key_alias else ""
+    return f"{_line(*scan)}{rename} >> {_line(str(target.known_hosts[0]))}"
+
+
+def _line(*words: str) -> str:
+    return str(Command(words))
 
 
 def _changed(target: Target, shown: paramiko.PKey, file: Path) -> HostKeyChanged:
     name = key_name(target)
+    forget = _line("ssh-keygen", "-f", str(file), "-R", name)
     return HostKeyChanged(
         target.name,
         f"the host key of {name} changed: it shows {shown.get_name()} {shown.fingerprint}, {file} knows another",
-        f"if the host was reinstalled: ssh-keygen -f {shlex.quote(str(file))} -R {shlex.quote(name)}, "
-        f"then {trust_command(target)}",
+        f"if the host was reinstalled: {forget}, then {trust_command(target)}",
     )
 
 

@@ -42,8 +42,12 @@ def marked(begin: str, line: str) -> str:
 def login_line(script: str, become: Become | None, prompt: str) -> str:
     """What the login shell is given, whichever shell that is: run `script` under sh, through sudo where asked."""
     if become is None:
-        return f"exec sh -c {shlex.quote(script)}"
-    return f"exec sudo {_sudo_flags(become, prompt)} -u {shlex.quote(become.user)} -- sh -c {shlex.quote(script)}"
+        return _words("exec", "sh", "-c", script)
+    return _words("exec", "sudo", *_sudo_flags(become, prompt), "-u", become.user, "--", "sh", "-c", script)
+
+
+def _words(*words: str) -> str:
+    return render(Command(words))
 
 
 def local_line(command: Command) -> str:
@@ -52,12 +56,13 @@ def local_line(command: Command) -> str:
     return login_line(line, command.become, "") if command.become else line
 
 
-def _sudo_flags(become: Become, prompt: str) -> str:
+def _sudo_flags(become: Become, prompt: str) -> list[str]:
     """The flags as given; with a password `-n` would refuse to ask, and the prompt must be one that we know."""
+    flags = shlex.split(become.flags)
     if become.password is None:
-        return become.flags
-    kept = [flag for flag in shlex.split(become.flags) if flag not in ("-n", "--non-interactive")]
-    return shlex.join([*kept, *(() if "-S" in kept else ("-S",)), "-p", prompt])
+        return flags
+    kept = [flag for flag in flags if flag not in ("-n", "--non-interactive")]
+    return [*kept, *(() if "-S" in kept else ("-S",)), "-p", prompt]
 
 
 def mark_line(mark: str) -> str:
@@ -91,8 +96,8 @@ def _evaluated(command: Command) -> str | None:
     script, args = _script(command)
     if script is None or command.timeout is not None or command.env or _OWN_IDENTITY.search(script):
         return None
-    enter = f"cd {shlex.quote(command.cwd)} || exit\n" if command.cwd else ""
-    return apart(f"{enter}set -- {shlex.join(args)}\neval {shlex.quote(script)}\n")
+    enter = f"{_words('cd', command.cwd)} || exit\n" if command.cwd else ""
+    return apart(f"{enter}{_words('set', '--', *args)}\n{_words('eval', script)}\n")
 
 
 def _script(command: Command) -> tuple[str | None, tuple[str, ...]]:
