@@ -21,6 +21,7 @@ from qcluster.secret import Secret
 from qcluster.templating.errors import Broken, Missing, explain
 from qcluster.templating.hidden import opened, sealed
 from qcluster.templating.lazy import strict
+from qcluster.templating.marks import OMIT
 from qcluster.templating.values import finish
 
 _MUTATORS = re.compile(r"\.\s*(?:append|clear|extend|insert|pop|popitem|remove|reverse|setdefault|sort|update)\b")
@@ -213,7 +214,8 @@ class Environment(SandboxedEnvironment):
 def _piece(part: Any) -> str:
     if type(part) is str:
         return part
-    return "" if type(part) is jinja2.Undefined else str(finish(part, lenient=True))
+    nothing = part is OMIT or type(part) is jinja2.Undefined
+    return "" if nothing else str(finish(part, lenient=True))
 
 
 def sees_missing(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,10 +22,6 @@ class _Omit:
     def __repr__(self) -> str:
         return "<<Omit>>"
 
-    def __str__(self) -> str:
-        """Inside a longer text it is nothing, as with Ansible."""
-        return ""
-
     def __copy__(self) -> _Omit:
         return self
 
