@@ -17,6 +17,7 @@ from qcluster.lab import addresses
 from qcluster.lab.layout import Lab, LabHost, load, save, served
 
 START_SECONDS = 30.0
+START_TRIES = 4
 
 
 def ensure(directory: Path, hosts: Mapping[str, LabHost]) -> Lab:
@@ -27,7 +28,9 @@ def ensure(directory: Path, hosts: Mapping[str, LabHost]) -> Lab:
         wanted = _merge(known, hosts)
         if alive(known) and wanted.hosts == known.hosts:
             return known
-        return _extend(known, wanted) if alive(known) else _start(wanted)
+        if alive(known):
+            return _extend(known, wanted)
+        return _start(wanted, {name for name, host in hosts.items() if host.address})
 
 
 def stop(directory: Path) -> bool:
@@ -79,15 +82,21 @@ def _merge(known: Lab, hosts: Mapping[str, LabHost]) -> Lab:
     return replace(known, hosts=merged)
 
 
-def _start(wanted: Lab) -> Lab:
-    lab = _placed(wanted)
-    save(lab)
-    lab.ready.unlink(missing_ok=True)
-    pid = _spawn(lab)
+def _start(wanted: Lab, given: set[str]) -> Lab:
+    """Start the daemon; once more where another lab was quicker to take the addresses."""
+    lab = wanted
+    for _ in range(START_TRIES):
+        lab = _placed(wanted, given)
+        save(lab)
+        lab.ready.unlink(missing_ok=True)
+        _await(lab, _spawn(lab))
+        if alive(lab):
+            return lab
+    raise QclusterError(f"the lab's daemon ended: {_last_log(lab)}")
+
+
+def _await(lab: Lab, pid: int) -> None:
     _wait(lambda: _serves(lab) or _ended(pid), "the lab's daemon does not get ready", lab)
-    if not alive(lab):
-        raise QclusterError(f"the lab's daemon ended: {_last_log(lab)}")
-    return lab
 
 
 def _spawn(lab: Lab) -> int:
@@ -116,12 +125,13 @@ def _ended(pid: int) -> bool:
         return not stat.exists() or ") Z " in stat.read_text()
 
 
-def _placed(wanted: Lab) -> Lab:
-    """Keep the remembered port and addresses where they are still free, else choose anew."""
+def _placed(wanted: Lab, given: set[str]) -> Lab:
+    """Keep the remembered port and addresses where they are free, else choose anew, but for the hosts in `given`."""
     try:
         return addresses.place(wanted)
     except QclusterError:
-        fresh = {name: replace(host, address="") for name, host in wanted.hosts.items()}
+        hosts = wanted.hosts.items()
+        fresh = {name: host if name in given else replace(host, address="") for name, host in hosts}
         return addresses.place(replace(wanted, port=0, hosts=fresh))
 
 

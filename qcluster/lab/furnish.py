@@ -13,13 +13,14 @@ SERVERS_IN_POD = 48
 
 
 def furnish(lab: Lab) -> None:
-    """Lay out every host that has no directory yet. What exists is left alone: it is the host's state."""
+    """Lay out every host that is new, or another machine than before. What exists is left alone: it is its state."""
     (lab.directory / "fabric").mkdir(exist_ok=True)
     (lab.directory / "faults").mkdir(exist_ok=True)
     (lab.directory / "addresses").mkdir(exist_ok=True)
     for host in lab.hosts.values():
         (lab.directory / "addresses" / host.address).write_text(host.name)
-        if not (lab.root(host.name) / "lab" / "host").exists():
+        said = lab.root(host.name) / "lab" / "host"
+        if not said.exists() or said.read_text() != host_file(host):
             lay_out(lab, host)
 
 
@@ -39,6 +40,8 @@ def sweep(lab: Lab) -> None:
 def lay_out(lab: Lab, host: LabHost) -> None:
     """Write all of one host's files."""
     root = lab.root(host.name)
+    for old in [*root.glob("dev/davinci*"), *root.glob("lab/npu/*")]:
+        old.unlink()
     for folder in ("home", "lab/npu", "lab/use", "etc", "dev", "usr/local/Ascend/driver/tools", "proc/sys/net/ipv4"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for npu in host.npus:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from qcluster.errors import InputError
 from qcluster.inventory.model import Host, Inventory
 from qcluster.lab import boot, faults
 from qcluster.lab.layout import LabHost, load
+from qcluster.lab.variables import connected, lab_hosts
 
 
 def inventory(*names: str, **variables: Any) -> Inventory:
@@ -73,17 +75,27 @@ class Client:
         return transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0))
 
 
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Inventory]]:
+    """A lab that stays up for the tests that only use it."""
+    place = tmp_path_factory.mktemp("common") / "lab"
+    plain = inventory("p1", "d1")
+    yield place, connected(plain, boot.ensure(place, lab_hosts(plain)))
+    boot.stop(place)
+
+
 @pytest.fixture
-def pair(directory: Path) -> Iterator[tuple[Client, Client, Inventory]]:
-    made = ensure_lab(inventory("p1", "d1"))
+def pair(common: tuple[Path, Inventory]) -> Iterator[tuple[Client, Client, Inventory]]:
+    place, made = common
     clients = [Client(host.variables) for host in made.hosts.values()]
     yield clients[0], clients[1], made
     for client in clients:
         client.client.close()
+    faults.clear(place)
 
 
-def test_commands_streams_and_codes(pair: tuple[Client, Client, Inventory], directory: Path) -> None:
-    client = pair[0]
+def test_commands_streams_and_codes(pair: tuple[Client, Client, Inventory], common: tuple[Path, Inventory]) -> None:
+    client, directory = pair[0], common[0]
     assert client.run("echo out; echo err >&2; exit 3") == (3, b"out\n", b"err\n")
     assert client.run("cat", b"x" * 3_000_000)[1] == b"x" * 3_000_000
     assert client.run("kill -9 $$")[0] == -1
@@ -117,9 +129,9 @@ def test_a_command_outlives_its_client_and_dies_with_the_lab(directory: Path) ->
 
 
 def test_streams_to_the_hosts_own_address_and_to_others(
-    pair: tuple[Client, Client, Inventory], directory: Path
+    pair: tuple[Client, Client, Inventory], common: tuple[Path, Inventory]
 ) -> None:
-    near, far, made = pair
+    (near, far, made), directory = pair, common[0]
     own = made.hosts["p1"].variables["ip"]
     with socket.create_server((own, 17171)) as server:
         stream = near.stream("127.0.0.1", 17171)
@@ -165,8 +177,10 @@ def test_a_restarted_lab_keeps_its_addresses_and_state(directory: Path) -> None:
     client.client.close()
 
 
-def test_a_host_goes_down_and_comes_back(pair: tuple[Client, Client, Inventory], directory: Path) -> None:
-    client, _, made = pair
+def test_a_host_goes_down_and_comes_back(
+    pair: tuple[Client, Client, Inventory], common: tuple[Path, Inventory]
+) -> None:
+    (client, _, made), directory = pair, common[0]
     faults.put(directory, "host-down", ("p1",))
     transport = client.client.get_transport()
     until(lambda: transport is None or not transport.is_active())
@@ -238,3 +252,24 @@ def test_a_fault_that_cannot_be(tmp_path: Path, words: tuple[str, ...], why: str
     site = make(tmp_path, (LabHost("p1", ""),))
     with pytest.raises(InputError, match=why):
         site.fault(*words)
+
+
+def test_two_labs_at_once_keep_apart(tmp_path: Path) -> None:
+    """Both choose their addresses before either has taken them: the slower one chooses again."""
+    places = [tmp_path / "one", tmp_path / "two"]
+    hosts = lab_hosts(inventory("p1", "d1"))
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(lambda place: boot.ensure(place, hosts), places))
+    taken = [host.address for one in made for host in one.hosts.values()]
+    for place in places:
+        boot.stop(place)
+    assert len(set(taken)) == 4
+
+
+def test_a_host_that_became_another_machine(directory: Path) -> None:
+    ensure_lab(inventory("h", hardware="a3"))
+    made = ensure_lab(inventory("h", hardware="a2"))
+    client = Client(made.hosts["h"].variables)
+    assert client.run('ls "$QCLUSTER_LAB_ROOT"/dev/davinci[0-9]* | wc -l')[1] == b"8\n"
+    assert b"910B3" in client.run("npu-smi info")[1]
+    client.client.close()
