@@ -15,114 +15,11 @@ from typing import Any
 
 from qcluster.command import Command, Put, Step, sh
 from qcluster.errors import TaskFailed
-from qcluster.facts import docker
-from qcluster.facts.jobs import ALIVE
-from qcluster.facts.ports import split
+from qcluster.facts import docker, engine_box
+from qcluster.facts.engine_box import AGAIN, HOST_START, REPLACE, Found, look, read
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 from qcluster.secret import Secret
-
-PROBE = (
-    ALIVE
-    + """\
-runtime=$1 name=$2 home=$3 dir=$4 key=$5; shift 5
-echo ==container
-if [ "$runtime" = docker ]; then docker inspect "$name" 2>/dev/null | grep -v '^==' || :
-else
-  pid=$(cat "$home/run/entry.pid" 2>/dev/null) || pid=
-  [ -n "$pid" ] && alive "$pid" && cat "$home/run/labels.json" 2>/dev/null
-fi
-echo
-echo ==exits
-for engine in "$@"; do
-  [ -e "$home/run/$engine.exit" ] && echo "$engine $(cat "$home/run/$engine.exit")"
-done
-echo ==sums
-cd "$dir" 2>/dev/null && sha256sum ./*.sh 2>/dev/null
-echo ==key
-[ -z "$key" ] || [ ! -e "$key" ] || sha256sum <"$key"
-echo ==end
-"""
-)
-
-WRITE = """\
-# each file is whole or absent: a script that runs keeps the text it was started with
-mkdir -p "$1" && cd "$1" || exit
-shift
-while [ $# -gt 0 ]; do
-  printf '%s' "$2" >".$1.new" && chmod 755 ".$1.new" && mv -f ".$1.new" "$1" || exit
-  shift 2
-done
-"""
-
-RESET = """\
-# what the last start left must not be taken for this one's
-reset() {
-  mkdir -p "$run" || return
-  rm -f "$run"/*.exit "$run"/*.restart
-  for log in "$@"; do
-    mkdir -p "${log%/*}" || return
-    [ ! -s "$log" ] || mv -f "$log" "$log.1" || return
-  done
-}
-"""
-
-REPLACE = (
-    RESET
-    + """\
-# old container -> NAME-previous, new one in its place; if the new one does not start, the old one comes back
-name=$1 grace=$2 run=$3 count=$4; shift 4
-if docker inspect "$name" >/dev/null 2>&1; then
-  docker stop -t "$grace" "$name" >/dev/null || exit
-  docker rm -f "$name-previous" >/dev/null 2>&1
-  docker rename "$name" "$name-previous" || exit
-fi
-n=0
-while [ "$n" -lt "$count" ]; do
-  reset "$1" || exit
-  shift; n=$((n + 1))
-done
-"$@" && exit
-code=$?
-docker rm -f "$name" >/dev/null 2>&1
-if docker inspect "$name-previous" >/dev/null 2>&1; then
-  docker rename "$name-previous" "$name" && docker start "$name" >/dev/null &&
-    echo "the previous container was started again" >&2
-fi
-exit "$code"
-"""
-)
-
-HOST_START = (
-    ALIVE
-    + RESET
-    + """\
-# `container_runtime: host`: the same entry script as a process group of its own
-home=$1 dir=$2 grace=$3 labels=$4; shift 4
-run=$home/run
-mkdir -p "$run" || exit
-pid=$(cat "$run/entry.pid" 2>/dev/null) || pid=
-if alive "$pid"; then
-  kill -TERM "$pid"
-  left=$((grace * 5 + 50))
-  while alive "$pid" && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
-fi
-reset "$@" || exit
-printf '%s' "$labels" >"$run/labels.json"
-setsid bash "$dir/entry.sh" >"$home/entry.log" 2>&1 </dev/null &
-echo "$!" >"$run/entry.pid"
-"""
-)
-
-AGAIN = """\
-home=$1; shift
-for engine in "$@"; do : >"$home/run/$engine.restart" || exit; done
-left=300
-for engine in "$@"; do
-  while [ -e "$home/run/$engine.restart" ] && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
-done
-[ "$left" -gt 0 ] || { echo "the entry script does not take the request" >&2; exit 1; }
-"""
 
 
 @dataclass(frozen=True)
@@ -148,16 +45,6 @@ class Wanted:
         return str(self.container.get("runtime", "docker")) == "host"
 
 
-@dataclass(frozen=True)
-class Found:
-    """What runs: None where there is nothing of that name; exit codes of dead engines; sha256 of scripts and key."""
-
-    container: docker.Inspected | None
-    exits: Mapping[str, int]
-    sums: Mapping[str, str]
-    key: str = ""
-
-
 class EngineContainer:
     spec = Spec(
         {
@@ -181,7 +68,7 @@ class EngineContainer:
         want = wanted(call)
         runtime = "host" if want.native else "docker"
         key = str(call.args["key_file"])
-        return sh(PROBE, runtime, want.name, want.home, want.dir, key, *want.engines, timeout=60)
+        return look(runtime, want.name, want.home, want.dir, key, want.engines)
 
     def decide(self, call: Call, found: Outcome | None) -> Decision:
         assert found is not None
@@ -242,8 +129,7 @@ def _render(call: Call, template: str, values: Mapping[str, Any]) -> bytes:
 def write(want: Wanted, sums: Mapping[str, str]) -> tuple[Step, ...]:
     """The scripts that are not on the host as they should be, in one command."""
     stale = {name: data for name, data in want.files.items() if sums.get(name) != _sha(data)}
-    words = [word for name, data in stale.items() for word in (name, data.decode())]
-    return (sh(WRITE, want.dir, *words, timeout=60),) if stale else ()
+    return (engine_box.write(want.dir, stale),) if stale else ()
 
 
 def key_steps(call: Call, have: Found) -> tuple[Step, ...]:
@@ -296,17 +182,6 @@ def _mounts(want: Wanted) -> tuple[tuple[str, str], ...]:
     planned = tuple((str(pair[0]), str(pair[1])) for pair in want.container.get("mounts", ()))
     covered = any(want.home == target or want.home.startswith(target.rstrip("/") + "/") for _, target in planned)
     return planned if covered else (*planned, (want.home, want.home))
-
-
-def read(outcome: Outcome) -> Found:
-    sections = split(outcome.out)
-    if "end" not in sections:
-        raise TaskFailed(f"the state of the container is cut off: {outcome.out[-200:]!r} {outcome.err[-200:]!r}")
-    exits = dict(line.split() for line in sections.get("exits", ()) if len(line.split()) == 2)
-    sums = {line.split()[1].removeprefix("./"): line.split()[0] for line in sections.get("sums", ())}
-    found = docker.parse_inspect("\n".join(sections.get("container", ())))
-    key = "".join(sections.get("key", ())).partition(" ")[0]
-    return Found(found, {name: int(code) for name, code in exits.items()}, sums, key)
 
 
 def _foreign(want: Wanted, have: docker.Inspected) -> bool:

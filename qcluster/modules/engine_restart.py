@@ -13,10 +13,10 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.diagnose.starts import Target
 from qcluster.facts import http
+from qcluster.facts.engine_box import AGAIN, RESET
 from qcluster.facts.http import Request
 from qcluster.modules import engine_watch
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.modules.engine_container import AGAIN, RESET
 from qcluster.modules.proxy_members import members, tell
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
