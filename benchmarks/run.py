@@ -154,7 +154,7 @@ def measure(argv: list[str], environ: dict[str, str] | None = None, cwd: Path = 
         said.seek(0)
         text = said.read().decode(errors="replace")
     if process.returncode:
-        raise SystemExit(f"{' '.join(argv)} failed with {process.returncode}:\n{text[-3000:]}")
+        raise SystemExit(f"{' '.join(argv)} failed with {process.returncode}:\n{text}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024), text
 
 
@@ -206,18 +206,28 @@ def compare(hosts: Hosts, count: int, repeats: int, tools: list[str]) -> list[Ro
     lines = command_lines(hosts, count)
     taken: dict[tuple[str, str], list[Cost]] = {}
     for _ in range(repeats):
-        for tool in list(tools):
-            shutil.rmtree(hosts.targets, ignore_errors=True)
-            hosts.targets.mkdir()
+        for tool in tools:
             try:
-                for run in ("first", "second"):
-                    taken.setdefault((tool, run), []).append(measure(*lines[tool], cwd=hosts.folder)[0])
+                for run, cost in _twice(hosts, lines[tool]):
+                    taken.setdefault((tool, run), []).append(cost)
             except SystemExit as error:
-                if tool != "ansible+mitogen":
+                if tool != "ansible+mitogen":  # a peer's plugin may not know the newest ansible-core
                     raise
-                print(f"mitogen does not work here: {str(error)[-300:]}", file=sys.stderr)
-                tools.remove(tool)
+                print(f"{tool} failed on {count} hosts: {_reason(str(error))}", file=sys.stderr)
     return [Row(tool, count, run, middle(costs)) for (tool, run), costs in taken.items()]
+
+
+def _twice(hosts: Hosts, line: Line) -> Iterator[tuple[str, Cost]]:
+    shutil.rmtree(hosts.targets, ignore_errors=True)
+    hosts.targets.mkdir()
+    for run in ("first", "second"):
+        yield run, measure(*line, cwd=hosts.folder)[0]
+
+
+def _reason(text: str) -> str:
+    """The first complaint in a tool's output."""
+    starts = [at for word in ("UNREACHABLE", "fatal", "ERROR") if (at := text.find(word)) >= 0]
+    return text[min(starts, default=0) :][:300]
 
 
 def starts(hosts: Hosts, repeats: int) -> dict[str, float]:
@@ -260,7 +270,10 @@ def main() -> None:
     repeats = chosen.repeats or (5 if chosen.full else 1)
     with ssh_hosts() as hosts:
         compare(hosts, 1, 1, chosen.tools)  # once unmeasured: byte code, page cache
-        rows = [row for count in counts for row in compare(hosts, count, repeats, chosen.tools)]
+        rows: list[Row] = []
+        for count in counts:
+            rows += compare(hosts, count, repeats, chosen.tools)
+            print(f"measured {count} hosts", file=sys.stderr)
         start = starts(hosts, repeats)
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "start": start}, indent=2) + "\n")
