@@ -11,6 +11,14 @@ from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
+from qcluster.errors import Interrupted
+
+
+DETACHED = """\
+Detached: downloads and engines go on without this run.
+  qcluster up {inventory}       goes on from where the hosts are
+  qcluster status {inventory}   shows how far they are
+  qcluster down {inventory}     stops them"""
 
 
 @click.command()
@@ -23,4 +31,7 @@ def up(inventory_path: str | None, inventory_option: str | None, skip_network: b
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "up"):
         extra = {"skip_network": skip_network, "qcluster_yes": flags.check or consent(session, yes)}
-        return run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
+        code = run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
+        if code == Interrupted.exit_code:
+            click.echo(DETACHED.format(inventory=session.path), err=True)
+        return code

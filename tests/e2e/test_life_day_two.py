@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import Workplace
+from workplace import Workplace
 
 LAB = "lab-1p1d.yaml"
 
@@ -53,6 +53,22 @@ def test_up_killed_while_engines_start_goes_on_from_the_hosts(place: Workplace) 
     assert ran.exit == 0, ran.text
     again = place.run("up", LAB, "--skip-network", "-o", "json")
     assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
+
+
+def test_ctrl_c_detaches_and_says_how_to_go_on(place: Workplace) -> None:
+    assert place.run("down", LAB, "--yes").exit == 0
+    env = {**os.environ, "QCLUSTER_LAB_DIR": str(place.folder / "lab"), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "qcluster", "up", LAB, "--skip-network"]
+    with subprocess.Popen(command, cwd=place.folder, env=env, stderr=subprocess.PIPE, text=True) as running:
+        home = place.folder / "lab" / "hosts" / "d1" / "home" / ".local/state/qcluster/lab-1p1d"
+        wait_for(home / "qcluster-lab-1p1d" / "run" / "entry.pid")
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert f"qcluster up {LAB}" in told and "Detached" in told
+    assert not (home / "lock").exists()
+    ran = place.run("up", LAB, "--skip-network", "-o", "json")
+    assert ran.exit == 0, ran.text
 
 
 def test_a_lock_that_somebody_else_holds_is_respected(place: Workplace) -> None:
