@@ -92,14 +92,14 @@ def parse(outcome: Outcome) -> AsyncState:
     if words == [b"missing"]:
         return AsyncState("missing")
     try:
-        state, code, *sizes = words
-        told, out, err = (int(size) for size in sizes)
+        state, *numbers = words
+        code, told, out, err = map(int, numbers)
     except ValueError:
         raise UnreadableOutput("the state of an async job", outcome.err or outcome.out) from None
     if body[told + out + err :] != b"\nend\n":
         raise UnreadableOutput("the state of an async job is cut off", outcome.out)
     streams = body[told : told + out], body[told + out : told + out + err]
-    return AsyncState(state.decode(), int(code), json.loads(body[:told] or b"{}"), *streams)
+    return AsyncState(state.decode(), code, json.loads(body[:told] or b"{}"), *streams)
 
 
 def _line(command: Command) -> str:
