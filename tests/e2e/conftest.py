@@ -1,71 +1,17 @@
-"""The command line as a subprocess, against lab hosts of its own."""
+"""A workplace for each test, or one for a whole file."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-CANARY = "kanarienvogel-5f1c9"
-"""A secret put into inventories; it must appear in no output and no journal."""
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-@dataclass(frozen=True)
-class Ran:
-    """A finished command line."""
-
-    exit: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def text(self) -> str:
-        return self.out + self.err
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """A directory of its own with its own lab. `run("up", …)` is `qcluster up …` there."""
-
-    folder: Path
-
-    def run(self, *args: str | Path, timeout: float = 120, **environ: str) -> Ran:
-        env = {**os.environ, "QCLUSTER_LAB_DIR": str(self.folder / "lab"), "NO_COLOR": "1", **environ}
-        command = [sys.executable, "-m", "qcluster", *map(str, args)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def inventory(self, name: str, edit: Callable[[str], str] = lambda text: text) -> Path:
-        """A copy of an example inventory, edited."""
-        target = self.folder / name
-        target.write_text(edit((REPOSITORY / "inventories" / name).read_text(encoding="utf-8")), encoding="utf-8")
-        return target
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-
-def _stop_labs(place: Workplace) -> None:
-    for inventory in place.folder.glob("*.yaml"):
-        if "ansible_connection: lab" in inventory.read_text(encoding="utf-8"):
-            place.run("lab", "stop", inventory)
+from workplace import Workplace, stop_labs
 
 
 @pytest.fixture
@@ -73,7 +19,7 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
     """A workplace for one test."""
     workplace = Workplace(tmp_path)
     yield workplace
-    _stop_labs(workplace)
+    stop_labs(workplace)
 
 
 @pytest.fixture(scope="module")
@@ -81,5 +27,5 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace
     """A workplace that the tests of one file share, in the order written."""
     workplace = Workplace(tmp_path_factory.mktemp("place"))
     yield workplace
-    _stop_labs(workplace)
+    stop_labs(workplace)
     shutil.rmtree(workplace.folder, ignore_errors=True)

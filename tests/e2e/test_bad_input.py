@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Workplace
+from workplace import Workplace
 
 GOOD = """\
 all:

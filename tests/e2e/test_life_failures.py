@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Workplace
+from workplace import Workplace
 
 LAB = "lab-1p1d.yaml"
 

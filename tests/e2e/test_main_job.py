@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, REPOSITORY, Workplace
+from workplace import CANARY, REPOSITORY, Workplace
 
 LAB = "lab-1p1d.yaml"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Workplace
+from workplace import REPOSITORY, Workplace
 
 PAGES = ("README.md", "README.zh.md", "docs/index.md")
 _BLOCK = re.compile(r"(<!-- test: lab -->\n)?```sh\n(.*?)```", re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Controller
+from remote_control import Controller
 
 pytestmark = pytest.mark.hosts
 

@@ -6,11 +6,12 @@ It stands where quay.io/ascend/vllm-ascend stands on real hosts, under the same 
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
 
-from machines import HERE, REGISTRY, Machine
+from real_hosts import HERE, REGISTRY, Machine
 
 import qcluster
 from qcluster.lab import toolbox
@@ -39,7 +40,7 @@ def _tar(folder: Path) -> bytes:
     for name in tools.glob("load_balance_proxy*.py"):
         target = folder / EXAMPLES / name.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        name.rename(target)
+        shutil.copy(name, target)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         tar.add(folder, ".")
