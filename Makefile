@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 QC     := $(BIN)/qcluster
 SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
 
-.PHONY: help setup demo check test peer bench judge docs clean system-deps e2e-hosts e2e-vllm
+.PHONY: help setup demo check test judge hosts bench docs clean system-deps
 
 help:            ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -42,8 +42,19 @@ system-deps:     ## as root: the services that the tests drive
 test: check system-deps  ## checks and all tests that need no docker engine and no vLLM
 	$(BIN)/python -m pytest -q -m 'not hosts and not vllm'
 
+judge: setup     ## every planned command line before the real vLLM's parser (installs it under ~/.cache)
+	$(BIN)/python tests/judge/run.py
+
+hosts: setup     ## as root: real Docker engines and a registry on hosts in network namespaces
+	QCLUSTER_TEST_DOCKER=1 tests/system-deps.sh
+	$(BIN)/python -m pytest -q -m hosts tests/hosts
+
 bench: setup     ## compare with ansible, mitogen, pyinfra and the bare channel
 	$(BIN)/python benchmarks/run.py
+
+docs: setup      ## the documentation as a site in site/, every link checked
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check mkdocs-material
+	$(BIN)/mkdocs build --quiet
 
 clean:           ## remove what this file made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site .qcluster
