@@ -13,8 +13,9 @@ PLAY, BLOCK, TASK, HANDLER, ROLE, INCLUDE, IMPORT = "play", "block", "task", "ha
 PLACES = (PLAY, BLOCK, TASK, HANDLER, ROLE, INCLUDE, IMPORT)
 EVERYWHERE = frozenset(PLACES)
 LEAVES = frozenset({TASK, HANDLER})
-INHERITED = frozenset({PLAY, BLOCK, TASK, HANDLER, ROLE, IMPORT, INCLUDE})
+INHERITED = frozenset({PLAY, BLOCK, TASK, HANDLER, ROLE, IMPORT})
 BELOW_PLAY = INHERITED - {PLAY}
+WITH_INCLUDE = INHERITED | {INCLUDE}
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ _INHERITED_WORDS = (
     Keyword("environment", INHERITED, "environment", "Environment of the commands; inner entries win."),
     Keyword("check_mode", INHERITED, "bool", "true: never change anything. false: act even under --check."),
     Keyword("diff", INHERITED, "bool", "Show differences of this task, or do not, whatever --diff says."),
-    Keyword("ignore_errors", INHERITED, "bool", "A failure is reported and the host goes on."),
+    Keyword("ignore_errors", WITH_INCLUDE, "bool", "A failure is reported and the host goes on."),
     Keyword("ignore_unreachable", INHERITED, "bool", "An unreachable host stays in the play."),
     Keyword("any_errors_fatal", INHERITED, "bool", "One host's failure ends the play for all hosts."),
-    Keyword("run_once", INHERITED, "bool", "Run on the first host of the batch; the result counts for all."),
-    Keyword("no_log", INHERITED, "bool", "Hide arguments and results in every output."),
-    Keyword("timeout", INHERITED, "int", "Seconds until the task fails; the host ends its command."),
+    Keyword("run_once", WITH_INCLUDE, "bool", "Run on the first host of the batch; the result counts for all."),
+    Keyword("no_log", WITH_INCLUDE, "bool", "Hide arguments and results in every output."),
+    Keyword("timeout", WITH_INCLUDE, "int", "Seconds until the task fails; the host ends its command."),
     Keyword("throttle", INHERITED, "int", "At most so many hosts at the same time."),
-    Keyword("when", BELOW_PLAY, "conditions", "Expressions that must all hold, else it is skipped."),
+    Keyword("when", WITH_INCLUDE - {PLAY}, "conditions", "Expressions that must all hold, else it is skipped."),
     Keyword("delegate_to", BELOW_PLAY, "text", "Act on that host instead, for this one."),
     Keyword("delegate_facts", BELOW_PLAY, "bool", "Facts belong to the host that was delegated to."),
 )
@@ -95,7 +96,7 @@ _TASK_WORDS = (
     _leaf("changed_when", "conditions", "What counts as a change."),
     _leaf("failed_when", "conditions", "What counts as a failure."),
     _leaf("notify", "list", "Handlers to run if this changed something."),
-    _leaf("listen", "list", "Topics that notify this handler.", where=frozenset({HANDLER})),
+    _leaf("listen", "list", "Topics that notify this handler.", where=frozenset({HANDLER, INCLUDE})),
     _leaf("async", "int", "Seconds that a detached job may take.", "For modules that run commands, as `command`."),
     _leaf("poll", "int", "Seconds between looks at the job (10); 0 goes on at once."),
     Keyword("block", frozenset({BLOCK}), "any", "Tasks that belong together."),

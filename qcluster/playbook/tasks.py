@@ -77,6 +77,8 @@ class Reader:
         name = short(module)
         place = _place_of(name, scope)
         known, other = words.take(self.notes, entry, place)
+        if "listen" in known and not scope.handler:
+            self.notes.key(entry, "listen", "listen", "only a handler listens")
         for key in other:
             if key != module:
                 words.refuse(self.notes, entry, key, place, self.library.modules)
@@ -230,7 +232,7 @@ def _is_keyword(key: Any) -> bool:
 
 def _place_of(name: str, scope: Scope) -> str:
     if name in language.INCLUDES:
-        return language.HANDLER if scope.handler else language.INCLUDE
+        return language.INCLUDE
     if name in language.IMPORTS:
         return language.IMPORT
     return language.HANDLER if scope.handler else language.TASK

@@ -37,10 +37,14 @@ def refuse(notes: Notes, mapping: Mapping[str, Any], name: str, where: str, more
     elsewhere = next((word for word in language.KEYWORDS if word.name == name), None)
     if elsewhere:
         places = " or ".join(place for place in language.PLACES if place in elsewhere.where)
-        notes.key(mapping, name, name, f"not allowed in a {where}", f"it belongs in a {places}")
+        notes.key(mapping, name, name, f"not allowed in {_a(where)}", f"it belongs in a {places}")
         return
     near = schema.did_you_mean(str(name), [*language.allowed(where), *more])
-    notes.key(mapping, name, str(name), f"unknown keyword of a {where}", near)
+    notes.key(mapping, name, str(name), f"unknown keyword of {_a(where)}", near)
+
+
+def _a(where: str) -> str:
+    return f"an {where}" if where.startswith("i") else f"a {where}"
 
 
 def is_template(value: Any) -> bool:
