@@ -60,14 +60,20 @@ def _reason(call: Call, found: Outcome) -> str:
 
 
 def _command(call: Call) -> Command:
-    text = call.args["cmd"].strip()
-    name = shlex.split(text)[0]
+    name, rest = first_word(call.args["cmd"])
     source = call.find("files", name)
     if not source.is_file():
         raise TaskFailed(f"could not find or access {name!r} on the controller")
-    first = next(word for word in (name, shlex.quote(name), f'"{name}"') if text.startswith(word))
-    args = (call.args["chdir"] or "", source.name, call.args["executable"] or "", text[len(first) :].strip())
+    args = (call.args["chdir"] or "", source.name, call.args["executable"] or "", rest)
     return Command(("sh", "-c", CARRY, "sh", *args), stdin=source.read_bytes())
+
+
+def first_word(text: str) -> tuple[str, str]:
+    """The script's name without its quotes, and the rest of the line as it is written."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    name = lexer.get_token() or ""
+    return name, lexer.instream.read().strip()
 
 
 script = Script()
