@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 
 from qcluster.command import Command, sh
@@ -70,10 +71,11 @@ def _command(call: Call) -> Command:
 
 def first_word(text: str) -> tuple[str, str]:
     """The script's name without its quotes, and the rest of the line as it is written."""
-    lexer = shlex.shlex(text, posix=True)
+    stream = io.StringIO(text)
+    lexer = shlex.shlex(stream, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     name = lexer.get_token() or ""
-    return name, lexer.instream.read().strip()
+    return name, stream.read().strip()
 
 
 script = Script()
