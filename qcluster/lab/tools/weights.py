@@ -38,7 +38,11 @@ def _config(model: str) -> dict[str, object]:
     name = model.rpartition("/")[2]
     moe, hybrid = bool(MOE.search(name)), bool(HYBRID.search(name))
     layers = ["linear_attention", "full_attention"] if hybrid else ["full_attention"]
-    text: dict[str, object] = {"max_position_embeddings": 262144, "num_attention_heads": 24, "layer_types": layers}
+    text: dict[str, object] = {
+        "max_position_embeddings": 262144,
+        "num_attention_heads": 64 if moe else 24,
+        "layer_types": layers,
+    }
     family = "Qwen3_5" if hybrid else "Qwen3"
     return {
         "architectures": [f"{family}{'Moe' if moe else ''}For{'ConditionalGeneration' if hybrid else 'CausalLM'}"],

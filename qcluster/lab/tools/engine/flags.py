@@ -17,6 +17,10 @@ class Usage(Exception):
     """argparse's complaint: printed after the usage line, exit 2."""
 
 
+class Unknown(Usage):
+    """A flag that there is not."""
+
+
 def integer(text: str) -> int:
     """Plain, or with vLLM's human units (`32k`, `1.5M`; a capital letter counts in 1024s)."""
     units = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -93,7 +97,11 @@ def parse(words: list[str]) -> dict[str, Any]:
 
 def _flag(words: list[str], at: int, found: dict[str, Any]) -> int:
     written, equals, text = words[at].partition("=")
-    name, negated = resolve(written)
+    try:
+        name, negated = resolve(written)
+    except Unknown as unknown:
+        follower = [word for word in words[at + 1 : at + 2] if not word.startswith("-")]
+        raise Usage(" ".join([str(unknown), *follower])) from unknown
     if name not in READERS:
         if equals:
             raise Usage(f"argument --{name}: ignored explicit argument {text!r}")
@@ -128,11 +136,11 @@ def resolve(word: str) -> tuple[str, bool]:
     if not word.startswith("--"):
         if name in SHORT:
             return SHORT[name], False
-        raise Usage(f"unrecognized arguments: {word}")
+        raise Unknown(f"unrecognized arguments: {word}")
     known = [*READERS, *SWITCHES, *(f"no-{switch}" for switch in SWITCHES)]
     exact = [name] if name in known else [flag for flag in known if flag.startswith(name)]
     if not exact:
-        raise Usage(f"unrecognized arguments: {word}")
+        raise Unknown(f"unrecognized arguments: {word}")
     if len(exact) > 1:
         raise Usage(f"ambiguous option: --{name} could match " + ", ".join(f"--{flag}" for flag in exact))
     full = exact[0]

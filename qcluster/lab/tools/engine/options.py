@@ -15,7 +15,7 @@ HYBRID = ("qwen3_5", "qwen3_5_moe", "qwen3_next", "qwen3_5_text")
 
 @dataclass(frozen=True)
 class Model:
-    """What the engine reads of the weights' folder. `gigabytes` is what real weights of that kind weigh."""
+    """What the engine reads of the weights' folder. `gigabytes` is what real ones weigh; `heads` 0: not told."""
 
     path: str
     found: bool
@@ -24,6 +24,7 @@ class Model:
     max_len: int = 262144
     shards: int = 4
     gigabytes: float = 30.0
+    heads: int = 0
     architecture: str = "Qwen3_5ForConditionalGeneration"
 
 
@@ -118,6 +119,7 @@ def read_model(name: str) -> Model:
         max_len=int(text.get("max_position_embeddings", 262144)),
         shards=len(set(index.get("weight_map", {}).values())) or 1,
         gigabytes=float(config.get("lab_weights_gb", 30 if "w8a8" in path.lower() else 55)),
+        heads=int(text.get("num_attention_heads", 0)),
         architecture=(config.get("architectures") or ["Qwen3_5ForConditionalGeneration"])[0],
     )
 

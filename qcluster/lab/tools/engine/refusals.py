@@ -30,6 +30,14 @@ KV_FIELDS = frozenset(
     ]
 )
 GRAPH_MODES = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
+QUANTIZATIONS = ("ascend", "awq", "compressed-tensors", "fp8", "gptq", "modelslim", "bitsandbytes", "gguf")
+GRAPH_FIELDS = frozenset(
+    """backend cache_dir compile_cache_save_format compile_mm_encoder compile_ranges_split_points compile_sizes
+    cudagraph_capture_sizes cudagraph_copy_inputs cudagraph_mm_encoder cudagraph_mode cudagraph_num_of_warmups
+    cudagraph_specialize_lora custom_ops debug_dump_path dynamic_shapes_config fast_moe_cold_start full_cuda_graph
+    inductor_compile_config inductor_passes level local_cache_dir max_cudagraph_capture_size mode pass_config
+    splitting_ops use_cudagraph use_inductor use_inductor_graph_partition""".split()  # noqa: SIM905
+)
 METHODS = ("qwen3_5_mtp", "qwen3_next_mtp", "mtp", "deepseek_mtp", "eagle", "eagle3", "ngram", "medusa", "suffix")
 
 Check = Callable[[Options], str | None]
@@ -120,8 +128,31 @@ def _speculative(options: Options) -> str | None:
     return None if config.get("num_speculative_tokens") else "ValueError: num_speculative_tokens must be provided."
 
 
+def _heads(options: Options) -> str | None:
+    if options.model.heads % options.tp == 0:
+        return None
+    return (
+        f"ValueError: Total number of attention heads ({options.model.heads}) must be divisible by tensor parallel "
+        f"size ({options.tp})."
+    )
+
+
+def _quantization(options: Options) -> str | None:
+    method = options.flags.get("quantization")
+    if method is None or method in QUANTIZATIONS:
+        return None
+    return f"ValueError: Unknown quantization method: {method}. Must be one of {list(QUANTIZATIONS)}."
+
+
 def _graph_mode(options: Options) -> str | None:
-    mode = options.flags.get("compilation-config", {}).get("cudagraph_mode", "NONE")
+    config = options.flags.get("compilation-config", {})
+    unknown = sorted(set(config) - GRAPH_FIELDS)
+    if unknown:
+        return (
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for CompilationConfig\n"
+            f"{unknown[0]}\n  Unexpected keyword argument [type=unexpected_keyword_argument]"
+        )
+    mode = config.get("cudagraph_mode", "NONE")
     return None if str(mode).upper() in GRAPH_MODES else f"KeyError: '{mode}'"
 
 
@@ -207,6 +238,8 @@ def _recompute(options: Options) -> str | None:
 CHECKS: tuple[Check, ...] = (
     _model_is_there,
     _sizes,
+    _heads,
+    _quantization,
     _utilization,
     _external_dp_of_one,
     _rank_in_range,
