@@ -13,7 +13,6 @@ from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.errors import Interrupted
 
-
 DETACHED = """\
 Detached: downloads and engines go on without this run.
   qcluster up {inventory}       goes on from where the hosts are

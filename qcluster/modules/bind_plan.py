@@ -37,9 +37,37 @@ class BindPlan:
         document = as_json(bound)
         values = {"bound": sorted(set(seen) - set(silent)), "silent": silent, "digest": document["digest"]}
         serving_already = {"qcluster_unchanged": unchanged(document, seen)}
+        turns = rolling(document, seen)
         return Report(
-            facts_for={name: {**part(document, name), **serving_already} for name in reach.fleet}, values=values
+            facts_for={
+                name: {**part(document, name), **serving_already, "qcluster_rolling": name in turns}
+                for name in reach.fleet
+            },
+            values=values,
         )
+
+
+def rolling(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | None]) -> set[str]:
+    """Hosts that serve another plan now and can be replaced one at a time, because a peer of their role serves too."""
+    live = {host["name"]: _live(host, seen.get(host["name"])) for host in document["hosts"]}
+    old = {host["name"] for host in document["hosts"] if _old(host, live[host["name"]])}
+    peers: dict[str, set[str]] = {}
+    for host in document["hosts"]:
+        for role in host["roles"] if live[host["name"]] else ():
+            peers.setdefault(role, set()).add(host["name"])
+    roles = {host["name"]: host["roles"] for host in document["hosts"]}
+    return {name for name in old if all(len(peers.get(role, ())) > 1 for role in roles[name] if role != "proxy")}
+
+
+def _live(host: Mapping[str, Any], facts: Mapping[str, Any] | None) -> dict[str, str]:
+    """The running containers of a host that the plan names: name → digest."""
+    names = {box["name"] for box in host["containers"]}
+    running = (one for one in (facts or {}).get("containers", ()) if one["state"] == "running")
+    return {one["name"]: one["digest"] for one in running if one["name"] in names}
+
+
+def _old(host: Mapping[str, Any], live: Mapping[str, str]) -> bool:
+    return any(live.get(box["name"], box["labels"][DIGEST]) != box["labels"][DIGEST] for box in host["containers"])
 
 
 def unchanged(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | None]) -> bool:

@@ -12,12 +12,10 @@ from typing import Any
 
 from qcluster.command import Command, sh
 from qcluster.diagnose.starts import Target
-from qcluster.facts import http
 from qcluster.facts.engine_box import AGAIN, RESET
-from qcluster.facts.http import Request
 from qcluster.modules import engine_watch
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.modules.proxy_members import members, tell
+from qcluster.modules.proxy_members import drain, members, tell
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
 
@@ -127,19 +125,9 @@ def _taken(reach: Reach, proxy: Mapping[str, Any], unit: Unit, before: int) -> b
 
 
 def _drain(call: Call, reach: Reach, unit: Unit) -> None:
-    """Wait until no request runs or waits at the unit's instances, for as long as allowed."""
-    deadline = reach.clock() + int(call.args["drain"])
-    while reach.clock() < deadline and not reach.cancelled():
-        if sum(_pending(reach, one, _key(call)) for one in unit.members if one["port"] is not None) == 0:
-            return
-        reach.sleep(0.5)
-    note(reach, unit.name, "requests still run; they are cut off now")
-
-
-def _pending(reach: Reach, one: Mapping[str, Any], key: Secret | None) -> float:
-    answer = http.ask(reach.fleet[one["host"]].open_tcp, Request(one["address"], one["port"], "/metrics", key=key))
-    found = http.metrics(answer.text) if answer.ok else {}
-    return found.get("vllm:num_requests_running", 0.0) + found.get("vllm:num_requests_waiting", 0.0)
+    """Let the unit's instances finish what they have, for as long as allowed."""
+    if not drain(reach, unit.members, _key(call), int(call.args["drain"])):
+        note(reach, unit.name, "requests still run; they are cut off now")
 
 
 def _again(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -> str:

@@ -5,7 +5,7 @@ Only vllm-ascend's own proxy can be told (`/instances/add`). Sources: field note
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qcluster.facts import http
@@ -20,6 +20,8 @@ class ProxyMembers:
     spec = Spec(
         {
             "api_key": Option("str", default="", no_log=True, help="Sent as a bearer token."),
+            "without": Option("list", elements="str", default=(), help="Instances that it must not send to now."),
+            "drain": Option("int", default=120, help="With `without`: seconds that running requests may take."),
             "wait": Option("int", default=60, help="Seconds until the proxy must list an instance it was given."),
         },
         help="The proxy lists every instance of the plan.",
@@ -30,6 +32,8 @@ class ProxyMembers:
         plan = call.variables["qcluster_plan"]
         if not plan["proxy"] or plan["proxy"]["kind"] != "vllm-ascend":
             return Report(skipped="this proxy has its list for good")
+        if call.args["without"]:
+            return self._take_out(call, reach, plan)
         listed = members(reach, plan["proxy"])
         lacking = {role: ends for role in ROLES if listed and 0 <= listed[role] < len(ends := endpoints(plan, role))}
         if not lacking or call.check:
@@ -37,6 +41,34 @@ class ProxyMembers:
         for role, ends in lacking.items():
             tell(reach, plan["proxy"], "add", {"type": role, "instances": ends}, _key(call))
         return _waited(call, reach, plan, lacking)
+
+    def _take_out(self, call: Call, reach: Reach, plan: Mapping[str, Any]) -> Report:
+        """Tell the proxy, and let what runs finish. A proxy that does not answer sends nothing anyway."""
+        out = [one for one in plan["instances"] if one["name"] in call.args["without"] and one["port"] is not None]
+        if call.check or not out or not members(reach, plan["proxy"]):
+            return Report(changed=bool(out and call.check))
+        for role in dict.fromkeys(one["role"] for one in out):
+            ends = [f"{one['address']}:{one['port']}" for one in out if one["role"] == role]
+            tell(reach, plan["proxy"], "remove", {"type": role, "instances": ends}, _key(call))
+        drain(reach, out, _key(call), int(call.args["drain"]))
+        return Report(changed=True)
+
+
+def drain(reach: Reach, instances: Sequence[Mapping[str, Any]], key: Secret | None, seconds: int) -> bool:
+    """Wait until no request runs or waits at the instances; false when some still do after `seconds`."""
+    deadline = reach.clock() + seconds
+    while reach.clock() < deadline and not reach.cancelled():
+        if sum(pending(reach, one, key) for one in instances if one["port"] is not None) == 0:
+            return True
+        reach.sleep(0.5)
+    return False
+
+
+def pending(reach: Reach, one: Mapping[str, Any], key: Secret | None) -> float:
+    """Requests that run or wait at an instance; one that does not answer has none."""
+    answer = http.ask(reach.fleet[one["host"]].open_tcp, Request(one["address"], one["port"], "/metrics", key=key))
+    found = http.metrics(answer.text) if answer.ok else {}
+    return found.get("vllm:num_requests_running", 0.0) + found.get("vllm:num_requests_waiting", 0.0)
 
 
 def _waited(call: Call, reach: Reach, plan: Mapping[str, Any], lacking: Mapping[str, list[str]]) -> Report:

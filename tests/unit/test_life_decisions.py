@@ -14,7 +14,7 @@ from qcluster.diagnose.preflight import Question, judge
 from qcluster.facts import docker, http, ports
 from qcluster.facts.docker import parse_inspect
 from qcluster.modules.base import Call, Decision, Module
-from qcluster.modules.bind_plan import unchanged
+from qcluster.modules.bind_plan import rolling, unchanged
 from qcluster.modules.deployment_stopped import deployment_stopped
 from qcluster.modules.engine_container import engine_container, wanted
 from qcluster.modules.engine_previous import engine_previous
@@ -249,6 +249,20 @@ def test_a_plan_serves_already_when_every_container_has_its_digest(tmp_path: Pat
     seen["d1"]["containers"][0]["state"] = "exited"
     assert not unchanged(plan, seen)
     assert not unchanged(plan, {**seen, "d1": None})
+
+
+def test_hosts_take_turns_only_where_a_peer_of_their_role_serves() -> None:
+    def host(name: str, role: str) -> dict[str, Any]:
+        return {"name": name, "roles": [role], "containers": [{"name": "box", "labels": {docker.DIGEST: "new"}}]}
+
+    def facts(digest: str, state: str = "running") -> dict[str, Any]:
+        return {"containers": [{"name": "box", "digest": digest, "state": state}]}
+
+    plan = {"hosts": [host("p1", "prefill"), host("p2", "prefill"), host("d1", "decode")]}
+    assert rolling(plan, {"p1": facts("old"), "p2": facts("old"), "d1": facts("old")}) == {"p1", "p2"}
+    assert rolling(plan, {"p1": facts("old"), "p2": facts("old", "exited"), "d1": facts("new")}) == set()
+    assert rolling(plan, {"p1": facts("new"), "p2": facts("old"), "d1": facts("new")}) == {"p2"}
+    assert rolling(plan, {"p1": None, "p2": None, "d1": None}) == set()
 
 
 def test_restart_takes_replicas_alone_and_moe_groups_whole(tmp_path: Path) -> None:
