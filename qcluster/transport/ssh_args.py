@@ -24,7 +24,13 @@ _LETTERS = {"J": "proxyjump", "i": "identityfile", "p": "port"}
 _HOST_KEY_WORDS = ("yes", "no", "off", "ask", "accept-new")
 
 
-def read_args(text: str, before: SshArgs | None = None) -> tuple[SshArgs, list[str]]:
+SHARING = frozenset({"controlmaster", "controlpersist", "controlpath", "-c"})
+"""OpenSSH's connection sharing and compression, in lower case: often in `ansible_ssh_args`, without a meaning here."""
+
+
+def read_args(
+    text: str, before: SshArgs | None = None, ignored: frozenset[str] = frozenset()
+) -> tuple[SshArgs, list[str]]:
     """Read one string of arguments on top of `before`. Returns what holds then and the problems found."""
     found, wrong = before or SshArgs(), []
     try:
@@ -32,6 +38,8 @@ def read_args(text: str, before: SshArgs | None = None) -> tuple[SshArgs, list[s
     except ValueError as error:
         return found, [f"cannot be split into words: {error}"]
     for option, value in _options(words):
+        if option.lower() in ignored:
+            continue
         try:
             found = _apply(found, option, value)
         except ValueError as error:

@@ -82,7 +82,7 @@ def test_the_password_is_in_no_argument(reach: Reach, heard: OnOutput | None) ->
 def test_a_timeout_ends_what_root_runs(reach: Reach, heard: OnOutput | None) -> None:
     command = sh("sleep 4321.7; echo never", timeout=0.5).with_(become=Become())
     assert reach(ansible_user="free").run(command, heard).timed_out
-    for _ in range(100):
+    for _ in range(300):
         if subprocess.run(["pgrep", "-f", "^sleep 4321.7"], capture_output=True).returncode == 1:
             return
         time.sleep(0.05)
