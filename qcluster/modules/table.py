@@ -55,6 +55,7 @@ PROJECT: dict[str, str] = {
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
     "proxy_members": "qcluster.modules.proxy_members:proxy_members",
+    "python_package": "qcluster.modules.python_package:python_package",
     "smoke": "qcluster.modules.smoke:smoke",
     "verify_network": "qcluster.modules.verify_network:verify_network",
     "weights": "qcluster.modules.weights:weights",

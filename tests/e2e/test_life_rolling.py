@@ -1,4 +1,4 @@
-"""A new plan takes the place of one that serves, host by host: no request is lost, and a bad plan stops at its first host."""
+"""A new plan takes the place of one that serves, host by host, and a bad one stops at its first host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from conftest import Workplace
 LAB = "twos.yaml"
 INVENTORY = """\
 all:
-  vars: {{ansible_connection: lab, deployment: twos, model: Qwen3.5-27B-w8a8, hardware: a3, tp: 2, dp: 1, npus: 2{more}}}
+  vars: {{ansible_connection: lab, deployment: twos, model: Qwen3.5-27B-w8a8, hardware: a3, tp: 2, dp: 1,
+         npus: 2{more}}}
   children:
     prefill: {{hosts: {{p1: {{}}, p2: {{}}}}}}
     decode: {{hosts: {{d1: {{}}, d2: {{}}}}}}

@@ -1,0 +1,53 @@
+"""A source installation: what is there, what is installed, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from qcluster.command import Command
+from qcluster.errors import TaskFailed
+from qcluster.modules.base import Call, Decision
+from qcluster.modules.python_package import python_package
+from qcluster.result import Outcome
+
+
+def decided(out: str, code: int = 0, **args: Any) -> Decision:
+    defaults = {name: option.default for name, option in python_package.spec.options.items()}
+    call = Call("h", {**defaults, "name": "vllm-ascend", "version": "0.23.0", **args}, {})
+    return python_package.decide(call, Outcome(Command(("probe",)), code, out.encode()))
+
+
+@pytest.mark.parametrize("have", ["0.23.0", "0.23.0.post1"])
+def test_the_wanted_version_is_ok(have: str) -> None:
+    assert decided(f"{have}\n") == Decision(values={"version": have})
+
+
+def test_a_missing_package_is_installed_and_seen() -> None:
+    first, second = decided("").steps
+    assert isinstance(first, Command) and first.argv == ("python3", "-m", "pip", "install", "vllm-ascend==0.23.0")
+    assert isinstance(second, Command)
+
+
+def test_another_version_is_never_replaced() -> None:
+    decision = decided("0.18.0\n")
+    assert decision.steps == () and "0.18.0 is installed, wanted is 0.23.0" in decision.failed
+
+
+def test_nothing_is_installed_where_that_is_not_wanted() -> None:
+    assert "not installed" in decided("", install=False).failed
+
+
+def test_a_host_without_python_says_so() -> None:
+    assert decided("no python3 on this host\n", 3).failed == "no python3 on this host"
+
+
+def test_an_installation_that_left_nothing_fails() -> None:
+    finish = decided("").finish
+    assert finish is not None
+    ok = Outcome(Command(("x",)), 0, b"")
+    with pytest.raises(TaskFailed, match="does not"):
+        finish([ok, ok])
+    with pytest.raises(TaskFailed, match="No matching distribution"):
+        finish([Outcome(Command(("x",)), 1, b"", b"ERROR: No matching distribution found")])
