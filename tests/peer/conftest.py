@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machines import Machines, start
+from peer_machines import Machines, start
 
 
 @pytest.fixture(scope="session")

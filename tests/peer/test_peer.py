@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from agreement import differences
-from machines import Machines
-from programs import Case, ansible, qcluster
+from peer_agreement import differences
+from peer_machines import Machines
+from peer_programs import Case, ansible, qcluster
 
 PLAYBOOKS = sorted((Path(__file__).parent / "playbooks").glob("*.yml"))
 

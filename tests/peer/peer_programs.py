@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from machines import Machines
+from peer_machines import Machines
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -89,5 +89,5 @@ def qcluster(case: Case, machines: Machines) -> Told:
 
 def _run(command: list[Any], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [str(word) for word in command], env=env, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=120
+        [str(word) for word in command], env=env, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=900
     )

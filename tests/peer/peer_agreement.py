@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from programs import Told
+from peer_programs import Told
 
 TIMES = {"start", "end", "stop", "delta", "elapsed", "atime", "mtime", "ctime"}
 NUMBERS_OF_THE_KERNEL = {"inode", "dev", "blocks", "block_size", "device_type"}
