@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli.options import RunFlags
+from qcluster.errors import InputError
 
 if TYPE_CHECKING:
     from qcluster.result import Outcome
@@ -39,6 +40,8 @@ def exec_(pattern: str, command: tuple[str, ...], inventory_option: str | None, 
         from qcluster.inventory.patterns import select
 
         hosts = select(opened.inventory, pattern, flags.limit)
+        if not hosts:
+            raise InputError(f"{pattern}: no host of {opened.path} is meant")
         outcomes = _run(opened.fleet, hosts, _command(command, options), options)
     if options["output"] == "json":
         click.echo(json.dumps({host: _plain(outcome) for host, outcome in outcomes.items()}, indent=2))

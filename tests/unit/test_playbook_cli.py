@@ -98,6 +98,11 @@ def test_exec_shows_hosts_in_front_and_exits_with_the_worst_code(folder: Path) -
     assert sorted(err.splitlines()) == ["a | err", "a | exit code 5", "b | err", "b | exit code 5"]
 
 
+def test_exec_on_nobody_is_bad_input(folder: Path) -> None:
+    code, out, err = qcluster(folder, "exec", "all:!all", "-i", "hosts.yaml", "--", "true")
+    assert (code, out, err) == (2, "", "qcluster: all:!all: no host of hosts.yaml is meant\n")
+
+
 def test_exec_passes_arguments_as_given(folder: Path) -> None:
     words = ["a b", "$HOME", "'", "*", "", "-x", "汉字"]
     code, out, _ = qcluster(folder, "exec", "a", "-i", "hosts.yaml", "-o", "json", "--", "printf", "%s|", *words)
