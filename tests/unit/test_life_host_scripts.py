@@ -346,3 +346,48 @@ def test_engines_without_docker_start_once_are_seen_and_stop(machine: Machine) -
     for step in decision.steps:
         assert machine.transport.run(step).ok  # type: ignore[arg-type]
     assert deployment_stopped.decide(stop, machine.transport.run(deployment_stopped.probe(stop))).steps == ()
+
+
+INSIDE = """\
+case "$1" in
+  image) echo sha256:77 ;;
+  run)
+    echo "$*" >>"$STATE/calls"
+    printf 'version %s\\nmooncake %s\\nend\\n' "$(cat "$STATE/version")" "$(cat "$STATE/mooncake")" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "mooncake", "says"),
+    [
+        ("0.23.0", "yes", ""),
+        ("0.23.0.post1", "unknown libascend_hal.so", ""),
+        ("0.23.0", "no", "no Mooncake"),
+        ("0.18.0", "yes", "holds vllm-ascend 0.18.0"),
+    ],
+)
+def test_an_image_is_looked_into_once(machine: Machine, version: str, mooncake: str, says: str) -> None:
+    from qcluster.modules.image_holds import image_holds
+
+    machine.tool("docker", INSIDE)
+    state = machine.folder / "state"
+    state.mkdir()
+    (state / "version").write_text(version)
+    (state / "mooncake").write_text(mooncake)
+    lib = ["/usr/local/Ascend/driver/lib64/", "/usr/local/Ascend/driver/lib64/"]
+    args = {
+        "name": "i:1",
+        "release": "v0.23.0",
+        "mooncake": True,
+        "mounts": [lib],
+        "job_dir": str(machine.folder / "jobs"),
+    }
+    one = Call("here", args, {})
+    decision = image_holds.decide(one, machine.transport.run(image_holds.probe(one)))
+    outcome = machine.transport.run(decision.steps[0])  # type: ignore[arg-type]
+    assert outcome.ok == (says == "")
+    assert says in outcome.out
+    assert "-v /usr/local/Ascend/driver/lib64/:/usr/local/Ascend/driver/lib64/" in machine.calls[0]
+    again = image_holds.decide(one, machine.transport.run(image_holds.probe(one)))
+    assert (again.steps == ()) == (says == ""), "a good image is not looked into again"
