@@ -20,6 +20,7 @@ from qcluster.inventory.model import Inventory
 if TYPE_CHECKING:
     from qcluster.engine import RunOptions
     from qcluster.inventory import Vault
+    from qcluster.playbook.model import Playbook
     from qcluster.report.journal import Journal
     from qcluster.serving.plan import Plan
     from qcluster.transport.fleet import Fleet
@@ -143,15 +144,24 @@ def _fleet(inventory: Inventory, flags: RunFlags, on_command: Callable[[CommandR
     return Fleet(settings, on_command)
 
 
+def load_playbook(playbook: Path, vault_password_file: str) -> Playbook:
+    """The playbook and its roles; what is encrypted in them opens with the inventory's password."""
+    from qcluster import engine
+    from qcluster.cli.shipped import roots
+    from qcluster.inventory import Vault
+
+    vault = vault_of(vault_password_file) or Vault()
+    return engine.load(playbook, search=roots(Path.cwd()), tags=vault.tags)
+
+
 def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, **options: Any) -> int:
     """Run one playbook with the operator's flags; reporters and journal listen. Returns the exit code.
 
     `options` are further fields of `RunOptions` (`extra_vars` are merged under the operator's).
     """
     from qcluster import engine
-    from qcluster.cli.shipped import roots
 
-    book = engine.load(playbook, search=roots(Path.cwd()))
+    book = load_playbook(playbook, flags.vault_password_file)
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     with _reporting(session, verb, flags, journal) as emit:

@@ -74,7 +74,7 @@ def ansible(case: Case, machines: Machines) -> Told:
 def qcluster(case: Case, machines: Machines) -> Told:
     command = [BIN / "qcluster", "run", case.playbook, "-i", machines.inventory, "-o", "ndjson", *case.options]
     env = {**os.environ, "XDG_STATE_HOME": str(machines.folder / "state")}
-    done = _run(command, env, machines.folder)
+    done = _run(command, env, case.playbook.parent)
     told = Told(done.returncode, output=done.stdout.decode() + done.stderr.decode(), files=machines.files())
     for line in done.stdout.splitlines():
         event = json.loads(line)
