@@ -172,7 +172,7 @@ def flags(vllm: str) -> frozenset[str]:
     table = _table("flags")
     some: Mapping[str, list[str]] = table["some"]
     known = vllm in table["versions"]
-    return frozenset((*table["always"], *(name for name, had in some.items() if not known or vllm in had)))
+    return frozenset((*table["always"].split(), *(name for name, had in some.items() if not known or vllm in had)))
 
 
 def base() -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,23 +57,22 @@ def main() -> int:
     flags: dict[str, list[str]] = {}
     wrong = [line for version in chosen.only or RELEASES for line in judged(folder, version, flags)]
     if chosen.write_flags:
-        FLAGS.write_text(HEAD + yaml.safe_dump(ranges(flags), width=110, default_flow_style=None))
+        FLAGS.write_text(flags_file(flags), encoding="utf-8")
     else:
         wrong += unknown(flags)
     print("\n".join(wrong) if wrong else "every command line is accepted, and the table agrees")
     return 1 if wrong else 0
 
 
-def ranges(flags: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The flags of all versions, and those that only some have, with these versions."""
+def flags_file(flags: Mapping[str, Sequence[str]]) -> str:
+    """YAML: the flags of all versions, and those that only some have, with these versions."""
     versions = sorted(flags, key=number)
-    every = set.intersection(*map(set, flags.values()))
-    some = sorted(set().union(*flags.values()) - every)
-    return {
-        "versions": versions,
-        "always": sorted(every),
-        "some": {name: [version for version in versions if name in flags[version]] for name in some},
-    }
+    every = sorted(set.intersection(*map(set, flags.values())))
+    some = sorted(set().union(*flags.values()) - set(every))
+    lines = textwrap.wrap(" ".join(every), 110, break_on_hyphens=False, break_long_words=False)
+    had = [f"  {name}: [{', '.join(version for version in versions if name in flags[version])}]" for name in some]
+    parts = [f"versions: [{', '.join(versions)}]", "always: >-", *(f"  {line}" for line in lines), "some:", *had]
+    return HEAD + "\n".join(parts) + "\n"
 
 
 def unknown(flags: Mapping[str, Sequence[str]]) -> list[str]:
@@ -80,7 +80,10 @@ def unknown(flags: Mapping[str, Sequence[str]]) -> list[str]:
     written = yaml.safe_load(FLAGS.read_text(encoding="utf-8"))
     wrong = []
     for version, real in flags.items():
-        known = {*written["always"], *(name for name, versions in written["some"].items() if version in versions)}
+        known = {
+            *written["always"].split(),
+            *(name for name, versions in written["some"].items() if version in versions),
+        }
         wrong += [f"vLLM {version}: flags.yaml is wrong about --{name}" for name in sorted(known ^ set(real))]
     return wrong
 

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qcluster.errors import Problem
-from qcluster.serving.lint import environment, pairing, ports, releases, sizes
+from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes
 from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Rule, Subject
 from qcluster.serving.settings import problem_at
 
-RULES: tuple[Rule, ...] = (*releases.RULES, *pairing.RULES, *ports.RULES, *sizes.RULES, *environment.RULES)
+RULES: tuple[Rule, ...] = (
+    *releases.RULES,
+    *pairing.RULES,
+    *ports.RULES,
+    *sizes.RULES,
+    *environment.RULES,
+    *flags.RULES,
+)
 
 
 @dataclass(frozen=True)
