@@ -124,7 +124,7 @@ def test_the_action_fails_with_sentences_and_remedies():
     report = action(Cluster(3, broken=lambda source, target: target == (2, 3)))
     first, second, third, *_ = report.failed.splitlines()
     assert first == "the network does not pass (fail)"
-    assert second.startswith("fail: NPU 3 of node-2 is reached by none of node-0 and node-1")
+    assert second.startswith("fail: NPU 3 of node-2 cannot be reached from node-0 and node-1")
     assert "hccn_tool -i 3 -ip -g" in third
     jsonschema.validate({k: v for k, v in report.values.items() if k not in ("changed",)}, SCHEMA)
 
