@@ -51,15 +51,16 @@ def patiently(attempt: Callable[[], Wire], again: bool) -> Wire:
     try:
         return attempt()
     except transient:
-        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+        pass  # outside of this block: an error raised in it would forget its own cause
+    from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-        tries = Retrying(
-            retry=retry_if_exception_type(transient),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
-            stop=stop_after_delay(20),
-            reraise=True,
-        )
-        return tries(attempt)
+    tries = Retrying(
+        retry=retry_if_exception_type(transient),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
+        stop=stop_after_delay(20),
+        reraise=True,
+    )
+    return tries(attempt)
 
 
 def _place(target: Target) -> str:
