@@ -15,7 +15,7 @@ from qcluster.serving.plan import Plan, as_json, from_json
 from qcluster.serving.ports import overlaps
 
 MOE = {"weights": "org/moe", "shape": "moe"}
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def inventory(roles: dict[str, list[dict[str, Any]]], shared: dict[str, Any]) -> Inventory:
@@ -170,7 +170,7 @@ def test_a_digest_does_not_depend_on_the_order_of_nested_mappings() -> None:
         "vllm_args": {"a-flag": 1, "b-flag": {"x": [2, 1], "y": 1}},
         "hardware": "a3",
     }
-    plans = [make_plan(inventory({"standalone": [{}]}, variables)) for variables in (one, other)]
+    plans = [plan_of(inventory({"standalone": [{}]}, variables)) for variables in (one, other)]
     assert plans[0].digest == plans[1].digest
     assert plans[0].instances == plans[1].instances
 
