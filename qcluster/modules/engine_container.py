@@ -99,6 +99,8 @@ def wanted(call: Call) -> Wanted:
     digest = str(container["labels"].get(docker.DIGEST, ""))
     files = _files(call, home, engines)
     parts = [name.encode() + b"\0" + data for name, data in sorted(files.items())]
+    options = {name: value for name, value in container.items() if name != "labels"}
+    parts.append(json.dumps([options, call.args["nofile"]], sort_keys=True, default=str).encode())
     total = hashlib.sha256(b"".join([*parts, _sha(_key(call)).encode()])).hexdigest()
     labels = {**{str(k): str(v) for k, v in container["labels"].items()}, docker.SCRIPTS: total[:12]}
     folder = f"{home}/{digest.removeprefix('sha256:')[:12] or 'plan'}-{total[:12]}"

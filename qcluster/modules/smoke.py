@@ -161,7 +161,8 @@ def _await_proxy(proxy: Endpoint, reach: Reach, wait: int) -> None:
         if answer.status:
             return
         if reach.clock() > deadline or reach.cancelled():
-            raise NotServing(f"the proxy on {proxy.address}:{proxy.port} does not answer: {answer.error}")
+            where = f"{proxy.address}:{proxy.port}"
+            raise NotServing(f"the proxy on {where} does not answer: {answer.error} (see `qcluster logs proxy`)")
         reach.sleep(0.5)
 
 
