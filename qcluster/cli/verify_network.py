@@ -15,6 +15,7 @@ import click
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
+from qcluster.errors import UnreachableError
 from qcluster.events import Event, HostFinished
 
 
@@ -60,8 +61,13 @@ def verify_network(
     with opened(choice, flags) as session:
         session.watchers.append(caught)
         code = run_playbook(session, "verify-network", playbook("verify-network", Path.cwd()), flags, extra_vars=extra)
-    if caught.report is not None:
-        _show(caught.report, flags, as_json, html)
+    report = caught.report
+    if report is None and code == UnreachableError.exit_code:
+        from qcluster.network.document import nothing_reached
+
+        report = nothing_reached(tuple(session.inventory.hosts))
+    if report is not None:
+        _show(report, flags, as_json, html)
     return code
 
 

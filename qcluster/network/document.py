@@ -10,10 +10,11 @@ from qcluster.facts import hccn
 from qcluster.facts.hccn import Trouble
 from qcluster.facts.npu import NpuTable
 from qcluster.network.evidence import Evidence
-from qcluster.network.findings import Finding, Npu, Verdict, worst
+from qcluster.network.findings import Finding, Npu, Verdict, finding, worst
 from qcluster.network.host_plane import Knock
 from qcluster.network.matrix import Result
 from qcluster.network.probing import kind_of
+from qcluster.network.topology import Topology
 from qcluster.network.verify import Outcomes
 
 SCHEMA = "qcluster/verify-network/1"
@@ -36,6 +37,13 @@ def document(outcomes: Outcomes, allow_unknown: bool = False) -> dict[str, Any]:
         "expected_seconds": round(outcomes.expected, 1),
         "elapsed_seconds": round(outcomes.elapsed, 2),
     }
+
+
+def nothing_reached(hosts: Sequence[str]) -> dict[str, Any]:
+    """The report of a run in which no host answered: all unknown."""
+    unreached = finding("host-unreachable", hosts=hosts, seen="", why="no host of the run answered")
+    nowhere = Topology({}, (), ())
+    return document(Outcomes(nowhere, Evidence(nowhere, {}), (unreached,)))
 
 
 def _probes(results: Sequence[Result]) -> dict[str, int]:

@@ -306,3 +306,11 @@ def test_a_person_reads_it(a3):
     assert [line.split()[1] for line in lines[:3]] == ["p1", "p2", "d1"]
     assert any(line.startswith("FAIL    NPU 3 of d1 cannot reach") for line in lines)
     assert lines[-1].startswith("FAIL")
+
+
+def test_no_host_answers(a2):
+    with a2.fault("host-down", "p1"), a2.fault("host-down", "d1"):
+        ran = a2.place.run("verify-network", a2.inventory, "--json", *QUICK, QCLUSTER_LAB_DIR=str(a2.lab))
+    report = ran.json()
+    jsonschema.validate(report, SCHEMA)
+    assert (ran.exit, report["verdict"], only(report)["hosts"]) == (3, "unknown", ["p1", "d1"])
