@@ -42,7 +42,6 @@ def variables(plan: dict[str, Any], host: str) -> dict[str, Any]:
 def call(role: str, seen: dict[str, Any], args: dict[str, Any]) -> Call:
     """One task of `role` on the host of `seen`."""
 
-
     def template_file(path: Path, settings: Mapping[str, Any]) -> str:
         return str(Templar({**seen, **settings["variables"]}).text(path.read_text(), Style((), trim_blocks=True)))
 
