@@ -85,8 +85,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, names: Sequence[str], prefix: str = "qct") -> Iterator[Cluster]:
+def cluster(folder: Path, names: Sequence[str]) -> Iterator[Cluster]:
     """Hosts with these names, up and reachable. They are gone when the block ends."""
+    prefix = f"qct{os.getpid()}"  # two runs at once are apart
     made = Cluster(folder, prefix)
     with ExitStack() as stack:
         _keys(made)
@@ -192,6 +193,8 @@ def _machine(made: Cluster, name: str, address: str) -> Iterator[Machine]:
             yield Machine(name, address, namespace, process)
         finally:
             end(process)
+            if process.stdout:
+                process.stdout.close()
             _sweep(namespace)
             shutil.rmtree(folder, ignore_errors=True)
 
