@@ -34,6 +34,7 @@ check: setup     ## linters, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict playbooks roles inventories .yamllint.yaml
+	$(BIN)/ansible-lint --offline -q playbooks roles
 	$(if $(SCRIPTS),$(BIN)/shellcheck $(SCRIPTS))
 
 system-deps:     ## as root: the services that the tests drive

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 PACKAGE = Path(__file__).parents[2] / "qcluster"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -64,3 +65,10 @@ def test_every_public_function_and_class_says_what_it_is_for() -> None:
     """Modules always; classes and functions of a room's front (`__init__`, base, plan, model) too."""
     silent = [relative(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
     assert silent == []
+
+
+def test_ansible_lint_is_told_of_every_module_of_our_own() -> None:
+    from qcluster.modules import table
+
+    told = set(yaml.safe_load((PACKAGE.parent / ".ansible-lint").read_text(encoding="utf-8"))["mock_modules"])
+    assert told == set(table.PROJECT)

@@ -1,4 +1,4 @@
 #!/bin/sh
 echo "$# arguments: $1, $2"
 pwd | sed 's,.*/,,'
-echo done > report.txt
+echo "done" > report.txt
