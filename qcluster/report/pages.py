@@ -44,7 +44,8 @@ def cell(value: object) -> str:
 
 def code(value: object) -> str:
     """Inline code, or nothing for an empty value."""
-    return f"`{value}`" if value not in ("", None, (), {}, []) else ""
+    text = str(value).replace("\r", "\\r").replace("\n", "\\n")
+    return f"`{text}`" if value not in ("", None, (), {}, []) else ""
 
 
 def inventory() -> str:
@@ -65,7 +66,7 @@ def inventory() -> str:
 
 
 def _choices(choices: Sequence[str]) -> str:
-    return f" ({', '.join(f'`{choice}`' for choice in choices)})" if choices else ""
+    return f" ({', '.join(code(choice) for choice in choices)})" if choices else ""
 
 
 def playbooks() -> str:
