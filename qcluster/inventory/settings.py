@@ -129,7 +129,7 @@ def validate(inventory: Inventory) -> list[Problem]:
 
 
 def _of_host(host: Host) -> Iterator[Problem]:
-    templar = Templar(host.variables)
+    templar = Templar({"inventory_hostname": host.name, **host.variables})
     for name in host.variables:
         if near := near_miss(name):
             yield problem_at(host, name, "is not a variable of qcluster", f"did you mean '{near}'?")

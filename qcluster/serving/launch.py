@@ -54,6 +54,7 @@ def rank_facts(slot: Slot) -> dict[str, Any]:
     return {
         "role": slot.placement.role,
         "host": slot.placement.host.name,
+        "inventory_hostname": slot.placement.host.name,
         "ip": settings.ip,
         "nic": settings.nic,
         "port": slot.port,

@@ -71,7 +71,7 @@ def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> 
             Problem(deployment.inventory.path, 0, "proxy", "has several hosts", "a deployment has one proxy")
         )
     host = deployment.inventory.hosts[group.hosts[0]]
-    templar = Templar(host.variables)
+    templar = Templar({"inventory_hostname": host.name, **host.variables})
     rendered = {name: templar.render(host.variables[name]) for name in _PLACE if name in host.variables}
     return Placement(host, "proxy", "proxy", read(host, rendered, problems), host.variables)
 

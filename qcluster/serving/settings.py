@@ -139,7 +139,7 @@ def _winner(host: Host, name: str, foreign: set[str]) -> Origin | None:
 
 
 def _render(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    templar = Templar(variables)
+    templar = Templar({"inventory_hostname": host.name, **variables})
     rendered: dict[str, Any] = {name: variables[name] for name in PER_RANK if name in variables}
     for name in (*VARIABLES, "ansible_host", "ansible_user", "ansible_become"):
         if name in variables and name not in rendered:
