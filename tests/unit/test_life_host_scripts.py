@@ -333,6 +333,10 @@ def test_engines_without_docker_start_once_are_seen_and_stop(machine: Machine) -
 
     assert len(native(machine).steps) == 2
     pid = int((machine.folder / "home" / "box" / "run" / "entry.pid").read_text())
+    tries = 100
+    while os.getsid(pid) != pid and tries:  # `setsid` has to be scheduled first
+        tries -= 1
+        time.sleep(0.05)
     assert os.getsid(pid) == pid
     assert native(machine).steps == (), "the same plan runs: nothing to do"
     question = host.host_state(f"{machine.folder}/home", "/")
