@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 QC     := $(BIN)/qcluster
 SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
 
-.PHONY: help setup demo check test judge hosts bench docs clean system-deps
+.PHONY: help setup demo check test judge e2e-vllm hosts bench docs clean system-deps
 
 help:            ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,10 @@ test: check system-deps  ## checks and all tests that need no docker engine and 
 
 judge: setup     ## every planned command line before the real vLLM's parser (installs it under ~/.cache)
 	$(BIN)/python tests/judge/run.py
+
+e2e-vllm: setup  ## up, faults and down with real vLLM engines on this CPU, a tiny model and the real proxy
+	QCLUSTER_TEST_VLLM=1 tests/system-deps.sh
+	$(BIN)/python -m pytest -q -m vllm tests/vllm
 
 hosts: setup     ## as root: real Docker engines and a registry on hosts in network namespaces
 	QCLUSTER_TEST_DOCKER=1 tests/system-deps.sh

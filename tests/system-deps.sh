@@ -5,6 +5,7 @@ set -eu
 packages="openssh-server sudo tmux"
 [ "${QCLUSTER_TEST_BROWSER:-1}" = 1 ] && packages="$packages chromium chromium-driver fonts-noto-cjk"
 [ "${QCLUSTER_TEST_DOCKER:-0}" = 1 ] && packages="$packages docker.io docker-registry iproute2 iputils-ping"
+[ "${QCLUSTER_TEST_VLLM:-0}" = 1 ] && packages="$packages g++ libnuma1"
 
 missing() {
     for package in $packages; do

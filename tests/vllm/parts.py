@@ -1,0 +1,99 @@
+"""What the engines of these tests are made of, in the folder that `make judge` installs vLLM into.
+
+Added to it: NIXL, which moves KV caches; vllm-ascend's source with its example proxy; a tiny model. Nothing comes from
+a model hub.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "judge"))
+
+import install
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE / "tiny_weights.py"
+NIXL = ("nixl==1.5.1", "nixl-cu12==1.5.1")
+BUILD = ("setuptools<81", "setuptools_scm", "wheel")
+ASCEND = "0.23.0.post1"
+ENTRY_POINT = "[vllm.general_plugins]\nascend_shim = ascend_shim:register\n"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Folders: vLLM's programs, vllm-ascend's source, the model, and what goes into PYTHONPATH."""
+
+    root: Path
+
+    @property
+    def programs(self) -> Path:
+        return self.root / "venv/bin"
+
+    @property
+    def source(self) -> Path:
+        return self.root / f"vllm_ascend-{ASCEND}"
+
+    @property
+    def model(self) -> Path:
+        return self.root / f"tiny-{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
+
+    @property
+    def plugin(self) -> Path:
+        return self.root / "plugin"
+
+
+def ready(root: Path) -> Parts:
+    """All of it, installed where it is missing."""
+    install.main(root)
+    parts = Parts(root)
+    if not _imports(parts, "nixl"):
+        install.pip(root, "install", "--no-deps", *NIXL)
+    if not parts.source.exists():
+        _source(parts)
+    if not parts.model.exists():
+        _model(parts)
+    _plugin(parts)
+    return parts
+
+
+def _imports(parts: Parts, name: str) -> bool:
+    return subprocess.run([parts.programs / "python", "-c", f"import {name}"], capture_output=True).returncode == 0
+
+
+def _model(parts: Parts) -> None:
+    """Whole or absent; its name changes with the program that makes it."""
+    made = parts.model.with_suffix(".new")
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run([parts.programs / "python", WEIGHTS, made], check=True, env=environ, timeout=300)
+    made.rename(parts.model)
+
+
+def _source(parts: Parts) -> None:
+    """vllm-ascend as it lies on the package index. Asked for its metadata it would want a compiler for NPUs."""
+    builder, wheels = parts.root / "builder", parts.root / "wheels"
+    subprocess.run([sys.executable, "-m", "venv", builder], check=True)
+    pip = (builder / "bin/python", "-m", "pip", "-qq", "--disable-pip-version-check")
+    subprocess.run([*pip, "install", *BUILD], check=True)
+    environ = {**os.environ, "SOC_VERSION": "ascend910b1", "COMPILE_CUSTOM_KERNELS": "0"}
+    fetch = ("download", "--no-deps", "--no-build-isolation", "-d", wheels, f"vllm-ascend=={ASCEND}")
+    subprocess.run([*pip, *fetch], check=True, env=environ)
+    with tarfile.open(wheels / f"vllm_ascend-{ASCEND}.tar.gz") as archive:
+        archive.extractall(parts.root, filter="data")
+
+
+def _plugin(parts: Parts) -> None:
+    """The plugin as an installed distribution, seen only by who has this folder in PYTHONPATH."""
+    info = parts.plugin / "ascend_shim-1.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ascend_shim\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINT)
+    link = parts.plugin / "ascend_shim"
+    link.unlink(missing_ok=True)
+    link.symlink_to(HERE / "ascend_shim")

@@ -1,0 +1,102 @@
+"""The life of a deployment whose engines are real vLLM processes: issue 5, "Real vLLM". `make e2e-vllm`.
+
+One prefill and one decode host on loopback addresses with equal ports, a real SSH server before them, vllm-ascend's
+real proxy. In this order one start serves several tests; each works alone too.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+from two_hosts import DECODE, PORT, PREFILL, PROXY, Hosts, ask, engines, kill, members, transferred
+
+pytestmark = pytest.mark.vllm
+
+PROMPT = "Prefill here, decode there. " * 12
+P, D = "p1-prefill-0", "d1-decode-0"
+
+
+def test_a_port_in_use_is_named_as_the_cause(hosts: Hosts) -> None:
+    with socket.create_server((DECODE, PORT)):
+        done = hosts.up()
+    assert done.exit == 1, done.text
+    assert f"{D} on d1 ended with exit code 1" in done.text
+    assert "cause: the HTTP port is taken [port-in-use]" in done.text
+    assert f"not the cause: {P} on p1" in done.text
+    assert not members(hosts.group(D))
+
+
+def test_the_cache_of_a_prompt_is_transferred_and_the_text_is_that_of_one_engine(served: Hosts) -> None:
+    before = transferred()
+    text = ask(PREFILL, PROXY, PROMPT)
+    assert transferred() > before
+    assert text == ask(DECODE, PORT, PROMPT)
+
+
+def test_up_again_touches_no_engine(served: Hosts) -> None:
+    groups = served.group(P), served.group(D)
+    done = served.up()
+    assert done.exit == 0, done.text
+    assert "changed=0" in done.text and "changed=1" not in done.text
+    assert (served.group(P), served.group(D)) == groups
+
+
+def test_a_killed_engine_core_is_started_again_alone(served: Hosts) -> None:
+    """vLLM then ends by itself with exit code 0, which must not be taken for a stop that was asked for."""
+    other = served.group(P)
+    broken = served.group(D)
+    kill(_titled(broken, "VLLM::EngineCore"))
+    _until(lambda: served.run_file(f"{D}.exit").exists() and not members(broken))
+    done = served.up()
+    assert done.exit == 0, done.text
+    assert served.group(D) != broken and served.group(P) == other
+    assert _transfers()
+
+
+def test_a_killed_api_server_leaves_no_orphan(served: Hosts) -> None:
+    """By itself vLLM leaves its core and worker behind, under other titles, holding memory."""
+    broken = served.group(P)
+    assert {title.split()[0] for title in members(broken).values()} >= {"VLLM::EngineCore", "VLLM::Worker"}
+    kill(_titled(broken, "vllm serve"))
+    _until(lambda: not members(broken))
+    done = served.up()
+    assert done.exit == 0, done.text
+    assert served.group(P) != broken
+    assert _transfers()
+
+
+def test_restart_of_a_prefill_engine(served: Hosts) -> None:
+    before = served.group(P)
+    done = served.run("restart", P, "-i", str(served.inventory), "--yes")
+    assert done.exit == 0, done.text
+    assert served.group(P) != before and not members(before)
+    assert _transfers()
+
+
+def test_down_leaves_no_process(served: Hosts) -> None:
+    groups = served.group(P), served.group(D)
+    done = served.down()
+    assert done.exit == 0, done.text
+    assert not members(groups[0]) and not members(groups[1])
+    assert not engines(served.parts.root)
+    with socket.create_server((DECODE, PORT)), socket.create_server((PREFILL, PROXY)):
+        pass
+
+
+def _transfers() -> bool:
+    before = transferred()
+    return ask(PREFILL, PROXY, PROMPT) == ask(DECODE, PORT, PROMPT) and transferred() > before
+
+
+def _titled(group: int, text: str) -> int:
+    return next(pid for pid, title in members(group).items() if text in title)
+
+
+def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it does not become true"
+        time.sleep(0.2)
