@@ -30,13 +30,21 @@ def status(inventory_path: str | None, inventory_option: str | None, json_: bool
     Exit 0 when everything serves, 4 when something does not, 3 when a host cannot be reached.
     """
     with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
-        while True:
-            rows = survey(session)
-            assert session.plan
-            click.echo(_shown(session.plan, rows, json_))
-            if watch is None:
-                return _exit(rows)
-            time.sleep(watch)
+        if watch is None:
+            return _exit(_show(session, json_))
+        try:
+            while True:
+                _show(session, json_)
+                time.sleep(watch)
+        except KeyboardInterrupt:
+            return EXIT_OK  # Ctrl-C is how watching ends, not a failure
+
+
+def _show(session: Session, json_: bool) -> list[Row]:
+    assert session.plan
+    rows = survey(session)
+    click.echo(_shown(session.plan, rows, json_))
+    return rows
 
 
 def _shown(plan: Plan, rows: list[Row], json_: bool) -> str:
