@@ -27,7 +27,7 @@ def test_ctrl_c_ends_watching_with_0_after_two_tables(
 
     monkeypatch.setattr(status, "opened", opened)
     monkeypatch.setattr(status, "survey", lambda session: [])
-    monkeypatch.setattr(status.time, "sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     function = status.status.callback
     assert function is not None
     assert function(None, None, False, 3.0) == 0
