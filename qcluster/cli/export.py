@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 
 from qcluster.cli.options import inventory_options
 from qcluster.cli.session import Choice, load_inventory
+from qcluster.errors import InputError
 from qcluster.serving.plan import Plan
 
 
@@ -25,32 +25,38 @@ def _plan(inventory_path: str | None, inventory_option: str | None) -> Plan:
     return make_plan(load_inventory(Choice(inventory_path, inventory_option))[1])
 
 
-def _command(name: str, help: str) -> Callable[[Callable[[Plan], str]], click.Command]:
-    """A subcommand that prints one text made of the plan."""
+def _bound(inventory_path: str | None, inventory_option: str | None, resolve: bool) -> Plan:
+    """A plan without open facts: a unit or manifest that holds one would not run."""
+    if resolve:
+        from qcluster.cli.plan import resolved
 
-    def decorate(make: Callable[[Plan], str]) -> click.Command:
-        @export.command(name, help=help)
-        @inventory_options
-        def run(inventory_path: str | None, inventory_option: str | None) -> None:
-            click.echo(make(_plan(inventory_path, inventory_option)).rstrip("\n"))
-
-        return run
-
-    return decorate
+        return resolved(Choice(inventory_path, inventory_option), lint=True)
+    plan = _plan(inventory_path, inventory_option)
+    if plan.facts:
+        raise InputError(f"only the hosts know: {', '.join(plan.facts)}; ask them with --resolve")
+    return plan
 
 
-@_command("prometheus", "Targets for `file_sd_configs`, as JSON.")
-def _prometheus(plan: Plan) -> str:
+_RESOLVE = click.option("--resolve", is_flag=True, help="Ask the hosts for what only they know.")
+
+
+@export.command()
+@inventory_options
+def prometheus(inventory_path: str | None, inventory_option: str | None) -> None:
+    """Targets for `file_sd_configs`, as JSON."""
     from qcluster.export.prometheus import targets
 
-    return json.dumps(targets(plan), indent=2, ensure_ascii=False)
+    click.echo(json.dumps(targets(_plan(inventory_path, inventory_option)), indent=2, ensure_ascii=False))
 
 
-@_command("k8s", "LeaderWorkerSet manifests, as one YAML stream.")
-def _kubernetes(plan: Plan) -> str:
+@export.command()
+@inventory_options
+@_RESOLVE
+def k8s(inventory_path: str | None, inventory_option: str | None, resolve: bool) -> None:
+    """LeaderWorkerSet manifests, as one YAML stream."""
     from qcluster.export.kubernetes import as_yaml, manifests
 
-    return as_yaml(manifests(plan))
+    click.echo(as_yaml(manifests(_bound(inventory_path, inventory_option, resolve))), nl=False)
 
 
 @export.command()
@@ -64,11 +70,12 @@ def grafana() -> None:
 @export.command()
 @inventory_options
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("systemd"), help="[systemd/]")
-def systemd(inventory_path: str | None, inventory_option: str | None, into: Path) -> None:
+@_RESOLVE
+def systemd(inventory_path: str | None, inventory_option: str | None, into: Path, resolve: bool) -> None:
     """One unit an instance, in a folder a host."""
     from qcluster.export.systemd import units
 
-    for name, text in units(_plan(inventory_path, inventory_option)).items():
+    for name, text in units(_bound(inventory_path, inventory_option, resolve)).items():
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

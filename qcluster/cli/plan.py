@@ -58,12 +58,12 @@ def _made(choice: Choice, resolve: bool, lint: bool) -> Plan:
     from qcluster.serving import make_plan
 
     if resolve:
-        return _resolved(choice, lint)
+        return resolved(choice, lint)
     _path, inventory = load_inventory(choice)
     return make_plan(inventory, lint=lint)
 
 
-def _resolved(choice: Choice, lint: bool) -> Plan:
+def resolved(choice: Choice, lint: bool) -> Plan:
     """The plan with the facts of every host put in; an unreachable host ends it."""
     from qcluster.serving import bind, make_plan
 

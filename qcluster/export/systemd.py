@@ -73,7 +73,7 @@ def _unit(description: str, command: Sequence[str], env: Mapping[str, str] | Non
         "Wants=network-online.target",
         "",
         "[Service]",
-        *(f"Environment={quoted(f'{key}={value}')}" for key, value in (env or {}).items()),
+        *(f"Environment={quoted(f'{key}={value}').replace('$$', '$')}" for key, value in (env or {}).items()),
         f"ExecStart={' '.join(quoted(word) for word in command)}",
         "KillMode=control-group",
         "TimeoutStopSec=90",
@@ -87,6 +87,6 @@ def _unit(description: str, command: Sequence[str], env: Mapping[str, str] | Non
 
 
 def quoted(word: str) -> str:
-    """A word of a unit file: systemd's own quoting, in which `%` and `$` are doubled."""
+    """A word of ExecStart=: systemd's own quoting, in which `%` and `$` are doubled (Environment= keeps `$`)."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"' if set(text) & set(" \t;'\"\\{}") else text

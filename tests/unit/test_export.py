@@ -1,0 +1,112 @@
+"""The plan in other tools' words."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from qcluster.cli.export import export
+from qcluster.export.grafana import PANELS, dashboard
+from qcluster.export.kubernetes import as_yaml, manifests, pod_names
+from qcluster.export.prometheus import targets
+from qcluster.export.systemd import quoted, units
+from qcluster.inventory import load
+from qcluster.serving import HostFacts, bind, make_plan
+from qcluster.serving.plan import Plan
+
+ROOT = Path(__file__).parents[2]
+FACTS = HostFacts(hardware="a3", nic="eth0", home="/root", is_root=True, os_suffix="", jemalloc="", arch="aarch64")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    unbound = make_plan(load(ROOT / "inventories" / "1p1d.yaml"))
+    return bind(unbound, {host.name: FACTS for host in unbound.hosts})
+
+
+def test_every_instance_is_a_target_once(plan: Plan) -> None:
+    found = targets(plan)
+    assert len({one["targets"][0] for one in found}) == len(plan.instances)
+    assert {one["labels"]["role"] for one in found} == {"prefill", "decode"}
+
+
+def test_the_dashboard_has_a_panel_a_question_and_is_json() -> None:
+    board = json.loads(json.dumps(dashboard()))
+    assert [panel["title"] for panel in board["panels"]] == [panel.title for panel in PANELS]
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]}) == len(PANELS)
+
+
+def test_a_unit_starts_exactly_the_planned_command(plan: Plan) -> None:
+    found = units(plan)
+    assert len(found) == len(plan.instances) + 1
+    one = plan.instances[0]
+    unit = configparser.ConfigParser(interpolation=None, strict=True)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(found[f"{one.host}/qcluster-1p1d-{one.name}.service"])
+    words = [word.replace("$$", "$") for word in shlex.split(unit["Service"]["ExecStart"])]
+    assert tuple(words[-len(one.argv) :]) == one.argv
+    assert [word for word in words if word.startswith("--device=/dev/davinci")][:2] == [
+        "--device=/dev/davinci0",
+        "--device=/dev/davinci1",
+    ]
+    assert not any("<fact:" in text for text in found.values())
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [("plain", "plain"), ("a b", '"a b"'), ('{"x": 1}', '"{\\"x\\": 1}"'), ("100%", "100%%"), ("$A", "$$A")],
+)
+def test_systemd_quotes_in_its_own_way(word: str, text: str) -> None:
+    assert quoted(word) == text
+
+
+def test_manifests_are_a_set_and_a_service_a_role_and_a_proxy(plan: Plan) -> None:
+    documents = list(yaml.safe_load_all(as_yaml(manifests(plan))))
+    kinds = [(one["kind"], one["metadata"]["name"]) for one in documents]
+    assert ("LeaderWorkerSet", "1p1d-decode") in kinds
+    assert ("Deployment", "1p1d-proxy") in kinds
+    workers = next(one for one in documents if one["kind"] == "LeaderWorkerSet")
+    assert workers["spec"]["replicas"] == 8
+    pod = workers["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"] == {"huawei.com/Ascend910": "2"}
+    proxy = next(one for one in documents if one["kind"] == "Deployment")
+    command = proxy["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert [name for name in pod_names(plan).values() if name not in command] == []
+
+
+def test_a_moe_group_over_hosts_is_one_group_of_pods() -> None:
+    unbound = make_plan(load(ROOT / "inventories" / "deepseek-v3.2-1p1d.yaml"))
+    for document in manifests(unbound):
+        if document["kind"] == "LeaderWorkerSet":
+            assert document["spec"]["leaderWorkerTemplate"]["size"] >= 1
+    groups = {one.group for one in unbound.instances}
+    assert sum(d["spec"]["replicas"] for d in manifests(unbound) if d["kind"] == "LeaderWorkerSet") == len(groups)
+
+
+@pytest.mark.parametrize("command", ["systemd", "k8s"])
+def test_what_only_the_hosts_know_is_asked_or_refused(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(export, [command, str(ROOT / "inventories" / "1p1d.yaml")])
+    assert "--resolve" in str(ran.exception)
+    assert not (tmp_path / "systemd").exists()
+
+
+def test_the_static_inventory_loads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(export, ["ansible", str(ROOT / "inventories" / "2p2d.yaml")])
+    assert ran.exit_code == 0, ran.output
+    (tmp_path / "static.yaml").write_text(ran.output)
+    again, before = load(tmp_path / "static.yaml"), load(ROOT / "inventories" / "2p2d.yaml")
+    assert list(again.hosts) == list(before.hosts)
+    assert again.groups["prefill"].hosts == before.groups["prefill"].hosts
+    assert {n: h.variables["ansible_host"] for n, h in again.hosts.items()} == {
+        n: h.variables["ansible_host"] for n, h in before.hosts.items()
+    }
