@@ -165,7 +165,18 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     with _reporting(session, verb, flags, journal) as emit:
-        return engine.run(book, session.inventory, session.fleet, asked, emit)
+        code = engine.run(book, session.inventory, session.fleet, asked, emit)
+    if code == 0 and session.plan and flags.output == "human" and not flags.check and verb in ("up", "smoke"):
+        click.echo(served(session.plan))
+    return code
+
+
+def served(plan: Plan) -> str:
+    """Where clients find the model, in one line."""
+    ports = [f"http://{one.address}:{one.port}/v1" for one in plan.instances if one.port is not None]
+    places = [f"http://{plan.proxy.address}:{plan.proxy.port}/v1"] if plan.proxy else ports
+    count = f"{len(plan.instances)} instance{'s' if len(plan.instances) > 1 else ''}"
+    return f"{plan.deployment}: {plan.model.served_name} is served at {', '.join(places)} by {count}"
 
 
 def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **more: Any) -> RunOptions:

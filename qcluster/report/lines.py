@@ -45,6 +45,7 @@ class Lines:
     def __init__(self, style: Style):
         self.style = style
         self._titles: dict[str, str] = {}
+        self._told: dict[str, str] = {}
 
     def of(self, event: Event) -> Iterator[str]:
         handler = getattr(self, f"_of_{type(event).__name__}", None)
@@ -62,7 +63,7 @@ class Lines:
 
     def _of_HostFinished(self, event: HostFinished) -> Iterator[str]:
         title = self._titles.get(event.uid, event.task)
-        if self._worth(event.result):
+        if self._worth(event.result) and not self._repeats(event):
             yield self._row(event.result, event.host, title)
             yield from self._details(event.result)
 
@@ -87,6 +88,14 @@ class Lines:
 
     def _of_RunFinished(self, event: RunFinished) -> Iterator[str]:
         yield from ("", *recap(event.recap, self.style))
+
+    def _repeats(self, event: HostFinished) -> bool:
+        """Whether a failure only says again what this host's failure before it said: a rescue that ends the run."""
+        message = event.result.message
+        if not (event.result.bad and message):
+            return False
+        before, self._told[event.host] = self._told.get(event.host, ""), message
+        return before == message
 
     def _worth(self, result: TaskResult) -> bool:
         if result.bad:

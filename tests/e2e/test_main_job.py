@@ -39,6 +39,7 @@ def test_up_starts_watches_and_proves(place: Workplace) -> None:
     assert ran.exit == 0, ran.text
     assert "p1-prefill-0: complete" in ran.err
     assert "4 of 4 instances have served" in ran.err
+    assert "qwen3.5 is served at http://" in ran.out
 
 
 def test_status_without_a_name_takes_the_inventory_last_used(place: Workplace) -> None:

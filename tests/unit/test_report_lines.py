@@ -84,6 +84,11 @@ def test_commands_are_shown_from_three_v_on() -> None:
     assert "[0, 2 ms] true" in lines(Style(verbosity=3), ran)[0]
 
 
+def test_a_rescue_that_ends_with_the_same_words_does_not_repeat_them() -> None:
+    failures: list[Event] = [finished("a", Status.FAILED, message="no disk")] * 2
+    assert "\n".join(lines(Style(), failures)).count("no disk") == 1
+
+
 def test_a_censored_result_shows_no_message() -> None:
     hidden: list[Event] = [finished("a", Status.FAILED, message="the password was x", no_log=True)]
     assert not any("password" in line for line in lines(Style(verbosity=3), hidden))
