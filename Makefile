@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 QC     := $(BIN)/qcluster
+# Tests drive real servers on a machine that may be busy: CI asks a failed one again, and its log says so.
+RERUNS := $(if $(CI),--reruns 2 --reruns-delay 3)
 SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
 
 .PHONY: help setup demo check test judge e2e-vllm hosts bench docs clean system-deps
@@ -41,7 +43,7 @@ system-deps:     ## as root: the services that the tests drive
 	tests/system-deps.sh
 
 test: check system-deps  ## checks and all tests that need no docker engine and no vLLM
-	$(BIN)/python -m pytest -q -m 'not hosts and not vllm'
+	$(BIN)/python -m pytest -q -m 'not hosts and not vllm' $(RERUNS)
 
 judge: setup     ## every planned command line before the real vLLM's parser (installs it under ~/.cache)
 	$(BIN)/python tests/judge/run.py
@@ -52,7 +54,7 @@ e2e-vllm: setup  ## up, faults and down with real vLLM engines on this CPU, a ti
 
 hosts: setup     ## as root: real Docker engines and a registry on hosts in network namespaces
 	QCLUSTER_TEST_DOCKER=1 tests/system-deps.sh
-	$(BIN)/python -m pytest -q -m hosts tests/hosts
+	$(BIN)/python -m pytest -q -m hosts $(RERUNS) tests/hosts
 
 bench: setup     ## compare with ansible, mitogen, pyinfra and the bare channel
 	$(BIN)/python benchmarks/run.py
