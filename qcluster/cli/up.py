@@ -29,7 +29,9 @@ def up(inventory_path: str | None, inventory_option: str | None, skip_network: b
     """Bring the deployment of INVENTORY up and prove that it serves. What runs already as planned is left alone."""
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "up"):
-        extra = {"skip_network": skip_network, "qcluster_yes": flags.check or consent(session, yes)}
+        extra: dict[str, object] = {"qcluster_yes": flags.check or consent(session, yes)}
+        if skip_network:  # else the inventory's own variable counts
+            extra["skip_network"] = True
         code = run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
         if code == Interrupted.exit_code:
             click.echo(DETACHED.format(inventory=session.path), err=True)
