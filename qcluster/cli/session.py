@@ -166,7 +166,13 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     asked = run_options(session, verb, playbook, flags, **options)
     with _reporting(session, verb, flags, journal) as emit:
         code = engine.run(book, session.inventory, session.fleet, asked, emit)
-    if code == 0 and session.plan and flags.output == "human" and not flags.check and verb in ("up", "smoke"):
+    if (
+        code == 0
+        and session.plan
+        and flags.output == "human"
+        and not (flags.check or flags.limit)
+        and verb in ("up", "smoke")
+    ):
         click.echo(served(session.plan))
     return code
 

@@ -45,6 +45,7 @@ class Lines:
     def __init__(self, style: Style):
         self.style = style
         self._titles: dict[str, str] = {}
+        self._modules: dict[str, str] = {}
         self._told: dict[str, str] = {}
 
     def of(self, event: Event) -> Iterator[str]:
@@ -58,7 +59,7 @@ class Lines:
             yield f"PLAY {event.play}  ({_count(len(event.hosts), 'host')})"
 
     def _of_TaskStarted(self, event: TaskStarted) -> Iterator[str]:
-        self._titles[event.uid] = title(event)
+        self._titles[event.uid], self._modules[event.uid] = title(event), event.module
         yield from ()
 
     def _of_HostFinished(self, event: HostFinished) -> Iterator[str]:
@@ -90,12 +91,12 @@ class Lines:
         yield from ("", *recap(event.recap, self.style))
 
     def _repeats(self, event: HostFinished) -> bool:
-        """Whether a failure only says again what this host's failure before it said: a rescue that ends the run."""
+        """Whether a rescue ends the run (`end_run`) with the words of the failure that it rescued from."""
         message = event.result.message
         if not (event.result.bad and message):
             return False
         before, self._told[event.host] = self._told.get(event.host, ""), message
-        return before == message
+        return before == message and self._modules.get(event.uid) == "end_run"
 
     def _worth(self, result: TaskResult) -> bool:
         if result.bad:

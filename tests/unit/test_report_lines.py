@@ -84,9 +84,11 @@ def test_commands_are_shown_from_three_v_on() -> None:
     assert "[0, 2 ms] true" in lines(Style(verbosity=3), ran)[0]
 
 
-def test_a_rescue_that_ends_with_the_same_words_does_not_repeat_them() -> None:
-    failures: list[Event] = [finished("a", Status.FAILED, message="no disk")] * 2
-    assert "\n".join(lines(Style(), failures)).count("no disk") == 1
+@pytest.mark.parametrize(("module", "told"), [("end_run", 1), ("copy", 2)])
+def test_a_rescue_that_ends_the_run_does_not_say_it_again(module: str, told: int) -> None:
+    failure = finished("a", Status.FAILED, message="no disk")
+    events: list[Event] = [failure, TaskStarted(1.5, "p", "End", "t1", "up.yaml:9", module), failure]
+    assert "\n".join(lines(Style(), events)).count("no disk") == told
 
 
 def test_a_censored_result_shows_no_message() -> None:
