@@ -51,6 +51,8 @@ def draft(inventory: Inventory) -> Draft:
     if deployment is None:
         raise InputError(problems)
     everyone = slots(deployment, problems)
+    if not everyone:
+        raise InputError(tuple(dict.fromkeys(sorted(problems))))
     plan = _assemble(deployment, everyone, problems)
     return Draft(deployment, tuple(everyone), plan, tuple(sorted(set(problems))))
 

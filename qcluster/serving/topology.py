@@ -122,7 +122,7 @@ def _spanning(members: list[Placement], problems: list[Problem]) -> Iterator[tup
             problems.extend(_unlike(placement, size, count))
             shares.append(Share(placement, start, count))
             start += count
-        if start < size:
+        if 0 < start < size:
             problems.append(_incomplete(shares, size, start))
         yield size, [share for share in shares if share.count]
 
@@ -135,8 +135,13 @@ def _unlike(placement: Placement, size: int, count: int) -> Iterable[Problem]:
 
 
 def _too_big(placement: Placement, wanted: int) -> Problem:
-    need, have = wanted * width(placement), len(placement.settings.npus or ())
-    what = f"{wanted} × {width(placement)} (tp·pp·pcp) needs {need} NPUs, {placement.settings.hardware} has {have}"
+    step, have = width(placement), len(placement.settings.npus or ())
+    holds = f"npus names {have}" if "npus" in placement.variables else f"{placement.settings.hardware} has {have}"
+    if step > have:
+        what = f"one rank (tp·pp·pcp) needs {step} NPUs, {holds}; a rank over several hosts is not planned"
+        written = (name for name in ("pp", "tp", "npus") if name in placement.variables)
+        return placement.problem(next(written, "tp"), what, "lower tp or pp")
+    what = f"{wanted} × {step} (tp·pp·pcp) needs {wanted * step} NPUs, {holds}"
     return placement.problem("dp" if placement.settings.dp != 1 else "tp", what, "lower dp or tp")
 
 

@@ -130,8 +130,9 @@ def same_address(subject: Subject) -> Iterator[Fault]:
     for host in subject.plan.hosts:
         other = known.setdefault(host.address, host.name)
         if other != host.name:
-            seat = next(seat for seat in subject.firsts if seat.instance.host == host.name)
-            yield Fault(f"{host.name} and {other} have the address {host.address}", "", seat.placement, "ansible_host")
+            serving = {one.host.name: one for one in subject.deployment.placements}
+            what = f"{host.name} and {other} have the address {host.address}"
+            yield Fault(what, "", serving.get(host.name) or serving[other], "ansible_host")
 
 
 def wrong_nic(subject: Subject) -> Iterator[Fault]:

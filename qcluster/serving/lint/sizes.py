@@ -91,8 +91,8 @@ def idle(subject: Subject) -> Iterator[Fault]:
     for note in subject.plan.notes:
         if note.id == "idle-npus":
             name = note.what.partition(":")[0]
-            seat = next(seat for seat in subject.firsts if seat.instance.host == name)
-            yield Fault(note.what, "a larger dp, or npus", seat.placement, "dp")
+            placement = next(one for one in subject.deployment.placements if one.host.name == name)
+            yield Fault(note.what, "a larger dp, or npus", placement, "dp")
 
 
 def split_cards(subject: Subject) -> Iterator[Fault]:
