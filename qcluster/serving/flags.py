@@ -44,13 +44,16 @@ def _put(folded: Folded, name: str, layer: Layer) -> None:
     value = layer.values[name]
     below = folded.get(name)
     folded.pop(opposite(name), None)
-    if value is None:
-        if below:
-            folded[name] = Chosen(None, f"removed by {layer.origin}")
-    elif layer.merges and below and isinstance(value, Mapping) and isinstance(below.value, Mapping):
-        folded[name] = Chosen(merge(below.value, value), f"{below.origin}, {layer.origin}")
+    if layer.merges and isinstance(value, Mapping):
+        under = below.value if below and isinstance(below.value, Mapping) else {}
+        origin = f"{below.origin}, {layer.origin}" if below and under else layer.origin
+        value = merge(under, value) or None  # a mapping that has lost all its keys says nothing
     else:
-        folded[name] = Chosen(merge({}, value) if isinstance(value, Mapping) and layer.merges else value, layer.origin)
+        origin = layer.origin
+    if value is not None:
+        folded[name] = Chosen(value, origin)
+    elif below:
+        folded[name] = Chosen(None, f"removed by {layer.origin}")
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def opposite(flag: str) -> str:
 
 def spelling(flag: str) -> str:
     """A flag's name as the plan writes it: `_` equals `-`, no dashes in front."""
-    return flag.lstrip("-").replace("_", "-")
+    return flag.replace("_", "-").lstrip("-")
 
 
 def present(folded: Folded) -> Folded:

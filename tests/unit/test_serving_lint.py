@@ -46,6 +46,13 @@ def test_examples_are_clean(path: Path) -> None:
     assert [str(one) for one in check(drafted) if one.severity != "info" and not one.ignored] == []
 
 
+def test_rules_of_pd_leave_a_standalone_host_alone(tmp_path: Path) -> None:
+    hosts = {"prefill": {"p1": {}}, "decode": {"d1": {}}, "standalone": {"s1": {"hardware": "a2"}}}
+    env = {"HCCL_BUFFSIZE": 200, "LD_LIBRARY_PATH": "/opt/lib:$LD_LIBRARY_PATH"}
+    found = findings(tmp_path, {"hosts": hosts, "standalone": {"vllm_env": env}})
+    assert not {"QC220", "QC221", "QC503", "QC510"} & {one.rule for one in found}
+
+
 def test_an_ignore_needs_a_reason_and_reaches_its_line(tmp_path: Path) -> None:
     text = """\
 all:

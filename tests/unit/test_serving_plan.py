@@ -369,6 +369,21 @@ def test_layers() -> None:
     assert (folded["a"].origin, folded["b"].origin) == ("recipe, shim", "removed by shim")
 
 
+def test_a_mapping_that_lost_its_keys_is_no_flag(tmp_path: Path) -> None:
+    shim = Layer("shim", {"a": {"x": None}, "b": {"y": None}})
+    folded = fold([Layer("recipe", {"a": {"x": 1}}), shim])
+    assert list(words(folded)) == [] and folded["a"].value is None and "b" not in folded
+    plan = plan_of(tmp_path, vars={"model": MOE, "tp": 4, "dp": 4})
+    owned = {"host", "port", "tensor-parallel-size", "served-model-name", "kv-transfer-config"}
+    assert {name for name in flags(plan) if not name.startswith("data-parallel")} == owned
+
+
+def test_underscores_and_dashes_are_one(tmp_path: Path) -> None:
+    given = {"__max_num_seqs": 5, "--max-model-len": 9, "max_num_batched_tokens": 7}
+    found = flags(plan_of(tmp_path, shape="single", vars={"vllm_args": given}))
+    assert (found["max-num-seqs"], found["max-model-len"], found["max-num-batched-tokens"]) == ("5", "9", "7")
+
+
 def test_versions_are_ordered() -> None:
     ordered = ["v0.17.0rc1", "v0.18.0rc1", "v0.18.0", "v0.22.1rc1", "v0.23.0rc1", "v0.23.0", "v0.23.0.post1", "main"]
     keys = [versions.key(version) for version in ordered]

@@ -33,9 +33,9 @@ def web_proxy(subject: Subject) -> Iterator[Fault]:
 
 
 def buffer(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
+    for seat in subject.connected:
         size = seat.instance.env.get("HCCL_BUFFSIZE", "200")
-        if subject.pd and subject.deployment.recipe.seed and (not size.isdigit() or int(size) < 512):
+        if subject.deployment.recipe.seed and (not size.isdigit() or int(size) < 512):
             what = f"HCCL_BUFFSIZE is {size} MB"
             yield Fault(what, "PD of this model uses 1024", seat.placement, "vllm_env")
 
@@ -84,13 +84,9 @@ def hub(subject: Subject) -> Iterator[Fault]:
 
 
 def library_path(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
+    for seat in subject.connected:
         path = seat.instance.env.get("LD_LIBRARY_PATH", "")
-        if (
-            subject.pd
-            and "/usr/local/lib" not in path.split(":")
-            and seat.placement.settings.container_runtime == "docker"
-        ):
+        if "/usr/local/lib" not in path.split(":") and seat.placement.settings.container_runtime == "docker":
             what = "LD_LIBRARY_PATH lacks /usr/local/lib, where ascend_transport.so is"
             yield Fault(what, "add /usr/local/lib:$LD_LIBRARY_PATH", seat.placement, "vllm_env")
 

@@ -183,21 +183,22 @@ def load_failure_policy(subject: Subject) -> Iterator[Fault]:
 
 
 def reduce_sample(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
-        if subject.pd and seat.config("additional-config").get("enable_reduce_sample"):
+    for seat in subject.connected:
+        if seat.config("additional-config").get("enable_reduce_sample"):
             yield Fault("enable_reduce_sample garbles PD output", "remove it", seat.placement, "vllm_args")
 
 
 def mixed_hardware(subject: Subject) -> Iterator[Fault]:
-    kinds = {seat.instance.hardware for seat in subject.firsts if not seat.instance.hardware.startswith("<")}
+    seats = [seat for seat in subject.connected if not seat.instance.hardware.startswith("<")]
+    kinds = {seat.instance.hardware for seat in seats}
     if subject.pd and len(kinds) > 1:
-        odd = next(seat for seat in subject.firsts if seat.instance.hardware != subject.firsts[0].instance.hardware)
+        odd = next(seat for seat in seats if seat.instance.hardware != seats[0].instance.hardware)
         what = f"prefill and decode mix {' and '.join(sorted(kinds))}"
         yield Fault(what, "KV transfer needs one hardware type", odd.placement, "hardware")
 
 
 def a2_unverified(subject: Subject) -> Iterator[Fault]:
-    seats = [seat for seat in subject.firsts if seat.instance.hardware == "a2"]
+    seats = [seat for seat in subject.connected if seat.instance.hardware == "a2"]
     if subject.pd and seats and subject.deployment.recipe.seed:
         what = (
             "27B PD on A2 is unverified: vllm-ascend's guide has an A2 tab, vllm-ascend-recipes calls it not supported"

@@ -77,6 +77,11 @@ class Subject:
         return tuple(seat for seat in self.firsts if seat.instance.role == role)
 
     @property
+    def connected(self) -> tuple[Seat, ...]:
+        """The first processes of prefill and decode: what a rule about KV transfer looks at."""
+        return (*self.of("prefill"), *self.of("decode"))
+
+    @property
     def pd(self) -> bool:
         """Whether prefill and decode are separated."""
         return bool(self.of("prefill") and self.of("decode"))
