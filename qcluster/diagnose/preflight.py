@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qcluster.serving import catalogue
@@ -47,18 +47,38 @@ class Question:
     facts: Facts
     deployment: str
     release: str = ""
+    proxy: Part = field(default_factory=dict)
+    """The proxy, where it runs on this host."""
 
     @property
     def native(self) -> bool:
         return any(box["runtime"] == "host" for box in self.host["containers"])
 
     @property
+    def dockered(self) -> bool:
+        """Whether anything here runs in a container."""
+        return bool(self.proxy.get("image") or self.host["containers"]) and not self.native
+
+    @property
+    def planned(self) -> set[str]:
+        """Names of this host's containers."""
+        names = {box["name"] for box in self.host["containers"]}
+        return {*names, self.proxy["container"]} if self.proxy else names
+
+    @property
     def ours(self) -> bool:
-        """Whether this deployment runs here already: its NPUs and ports are then its own."""
-        planned = {box["name"] for box in self.host["containers"]}
-        running = {c["name"] for c in self.facts["containers"] if c["state"] == "running"}
-        mine = {c["name"] for c in self.facts["containers"] if c["deployment"] == self.deployment}
-        return bool(planned & running & mine)
+        """Whether this deployment's engines run here already: its NPUs and ports are then its own."""
+        return bool({box["name"] for box in self.host["containers"]} & self._mine)
+
+    @property
+    def proxies(self) -> bool:
+        """Whether this deployment's proxy runs here already."""
+        return self.proxy.get("container") in self._mine
+
+    @property
+    def _mine(self) -> set[str]:
+        found = (c for c in self.facts["containers"] if c["state"] == "running")
+        return {c["name"] for c in found if c["deployment"] == self.deployment}
 
 
 def judge(question: Question) -> tuple[Finding, ...]:
@@ -76,7 +96,7 @@ def _error(id: str, what: str, remedy: str = "") -> Finding:
 
 
 def _docker(q: Question) -> Iterator[Finding]:
-    if q.native or not q.host["containers"]:
+    if not q.dockered:
         return
     if not q.facts["docker"]:
         why = (q.facts["docker_problem"] or "no answer").strip().splitlines()[-1]
@@ -124,10 +144,10 @@ def _health(q: Question) -> Iterator[Finding]:
 
 
 def _ports(q: Question) -> Iterator[Finding]:
-    if q.ours:
-        return
     taken = {(address, port) for address, port in q.facts["listening"]}
     for use in _host_ports(q):
+        if q.proxies if use["purpose"] == "proxy" else q.ours:
+            continue
         for port in range(use["first"], use["first"] + use["count"]):
             if taken & {(q.host["address"], port), ("0.0.0.0", port), ("::", port)}:
                 yield _error(
@@ -142,7 +162,9 @@ def _reserved(q: Question) -> Iterator[Finding]:
     if free:
         spans = ",".join(sorted({f"{use['first']}-{use['first'] + use['count'] - 1}" for use in free}))
         what = f"the kernel may hand out planned ports ({spans}) to other programs"
-        yield Finding("warning", "reserved-ports", what, f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}")
+        kept = [f"{first}-{last}" if last > first else str(first) for first, last in q.facts["reserved"]]
+        whole = ",".join([*kept, spans])  # sysctl replaces the list
+        yield Finding("warning", "reserved-ports", what, f"sysctl -w net.ipv4.ip_local_reserved_ports={whole}")
 
 
 def _covered(use: Part, reserved: Iterable[Sequence[int]]) -> bool:
@@ -156,7 +178,7 @@ def _host_ports(q: Question) -> Iterator[Part]:
 
 def _room(q: Question) -> Iterator[Finding]:
     free = q.facts["room_kib"].get("docker")
-    if free is not None and free < IMAGE_ROOM and not q.native and not q.ours:
+    if free is not None and free < IMAGE_ROOM and q.dockered and not q.ours and not q.proxies:
         yield Finding(
             "warning", "disk", f"{free // GIB} GiB are free for images, about 25 are needed", "docker image prune"
         )
@@ -208,9 +230,8 @@ def _transfers(q: Question) -> bool:
 
 
 def _foreign(q: Question) -> Iterator[Finding]:
-    planned = {box["name"] for box in q.host["containers"]}
     for container in q.facts["containers"]:
-        if container["name"] in planned and container["deployment"] != q.deployment:
+        if container["name"] in q.planned and container["deployment"] != q.deployment:
             what = f"a container called {container['name']} exists that this deployment did not start"
             yield _error("foreign", what, f"docker rm -f {container['name']}, or another `deployment` name")
 

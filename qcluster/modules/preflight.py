@@ -37,6 +37,7 @@ def of(call: Call) -> Question | None:
         facts=call.variables["qcluster_facts"],
         deployment=plan["deployment"],
         release=plan["release"],
+        proxy=proxy if (proxy := plan["proxy"]) and proxy["host"] == call.host else {},
     )
 
 

@@ -86,7 +86,7 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
         inventory,
         recipe,
         variant,
-        _release(first),
+        _release(first, problems),
         tuple(_defaulted(placement, recipe, problems) for placement in found),
     )
 
@@ -121,8 +121,15 @@ def _not_shared(found: list[Placement]) -> Iterable[Problem]:
                 )
 
 
-def _release(placement: Placement) -> str:
+def _release(placement: Placement, problems: list[Problem]) -> str:
     settings = placement.settings
+    known = catalogue.releases()["releases"]
+    if settings.release and settings.release not in known:
+        meant = versions.of_image(f":v{settings.release.lstrip('v')}")
+        if meant in known:
+            what = f"is {settings.release!r}, not a release's name; hardware and image_os give the image's suffix"
+            problems.append(placement.problem("release", what, f"did you mean {meant!r}?"))
+            return meant
     return settings.release or versions.of_image(settings.image) or str(catalogue.releases()["default"])
 
 

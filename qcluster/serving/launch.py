@@ -188,7 +188,7 @@ def _misused(placement: Placement, name: str, values: Mapping[str, Any]) -> Iter
             yield placement.problem(name, f"sets {key}, which the plan computes", f"set {owned[key]} instead")
         if value is False and name == "vllm_args":
             yield placement.problem(name, f"{key}: false is not a flag", f"write no-{key}: true, or null to remove it")
-        if isinstance(value, bool) and name == "vllm_env":
+        if isinstance(value, bool | list | dict) and name == "vllm_env":
             yield placement.problem(name, f"{key} is {value}, not a text", "quote it")
 
 

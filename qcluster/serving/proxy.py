@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from qcluster.errors import Problem
+from qcluster.inventory.model import Host
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
 from qcluster.serving.machines import images, state_dir, weights_dir
 from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
-from qcluster.serving.settings import Placement, read
-from qcluster.templating import Templar
+from qcluster.serving.settings import Placement, problem_at, read
+from qcluster.templating import Templar, TemplateError
 
 _PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir")
 LAYERWISE = "MooncakeLayerwiseConnector"
@@ -71,9 +73,19 @@ def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> 
             Problem(deployment.inventory.path, 0, "proxy", "has several hosts", "a deployment has one proxy")
         )
     host = deployment.inventory.hosts[group.hosts[0]]
+    return Placement(host, "proxy", "proxy", read(host, _rendered(host, problems), problems), host.variables)
+
+
+def _rendered(host: Host, problems: list[Problem]) -> dict[str, Any]:
+    """What a host that only runs the proxy needs of its variables."""
     templar = Templar({"inventory_hostname": host.name, **host.variables})
-    rendered = {name: templar.render(host.variables[name]) for name in _PLACE if name in host.variables}
-    return Placement(host, "proxy", "proxy", read(host, rendered, problems), host.variables)
+    rendered = {}
+    for name in (name for name in _PLACE if name in host.variables):
+        try:
+            rendered[name] = templar.render(host.variables[name])
+        except TemplateError as error:
+            problems.append(problem_at(host, name, error.what))
+    return rendered
 
 
 def _kind(wanted: str, connector: str) -> str:

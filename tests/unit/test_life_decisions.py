@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from life_stand import call, document, variables
+import yaml
+from life_stand import INVENTORY, ROOT, call, document, variables
 
 from qcluster.command import Command, Put
-from qcluster.diagnose.preflight import Question, judge
+from qcluster.diagnose.preflight import Finding, judge
 from qcluster.facts import docker, http, ports
 from qcluster.facts.docker import parse_inspect
 from qcluster.modules.base import Call, Decision, Module
@@ -20,7 +21,9 @@ from qcluster.modules.engine_container import engine_container, wanted
 from qcluster.modules.engine_previous import engine_previous
 from qcluster.modules.engine_restart import choose
 from qcluster.modules.npus_free import npus_free
+from qcluster.modules.preflight import of as preflight_question
 from qcluster.result import Outcome
+from qcluster.templating import Templar
 
 HOME = "/var/lib/qcluster/small/qcluster-small"
 
@@ -192,11 +195,50 @@ FACTS: dict[str, Any] = {
 
 
 def asked(tmp_path: Path, **change: Any) -> list[str]:
-    plan = document(tmp_path)
-    host = plan["hosts"][0]
-    mine = [use for use in plan["ports"] if use["host"] == "p1"]
-    own = [one for one in plan["instances"] if one["host"] == "p1"]
-    return [finding.id for finding in judge(Question(host, own, mine, {**FACTS, **change}, "small", "v0.23.0"))]
+    return [finding.id for finding in judged(document(tmp_path), "p1", change)]
+
+
+GATEWAY = INVENTORY + "    proxy: {hosts: {g: {ip: 10.0.0.9}}}\n"
+PROXY = [{"name": "qcluster-small-proxy", "state": "running", "deployment": "small", "digest": "x"}]
+BARE = {"hardware": "", "npus": [], "davinci": [], "npu_problem": "not found", "hccn": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "ids"),
+    [
+        ({}, []),
+        ({"docker": "", "docker_problem": "Cannot connect"}, ["docker"]),
+        ({"listening": [["10.0.0.9", 1999]]}, ["port"]),
+        ({"listening": [["10.0.0.9", 1999]], "containers": PROXY}, []),
+        ({"listening": [["10.0.0.9", 1999]], "containers": [{**PROXY[0], "state": "exited"}]}, ["port"]),
+        ({"containers": [{**PROXY[0], "deployment": ""}]}, ["foreign"]),
+        ({"room_kib": {"docker": 1024}}, ["disk"]),
+    ],
+)
+def test_preflight_of_a_host_that_only_runs_the_proxy(tmp_path: Path, change: dict[str, Any], ids: list[str]) -> None:
+    assert [one.id for one in judged(document(tmp_path, GATEWAY), "g", {**BARE, **change})] == ids
+
+
+def test_a_reserved_list_is_not_overwritten(tmp_path: Path) -> None:
+    (found,) = judged(document(tmp_path), "p1", {"reserved": [[60000, 60031], [8080, 8080]]})
+    assert found.remedy == "sysctl -w net.ipv4.ip_local_reserved_ports=60000-60031,8080,36000-36001,36002-36003"
+
+
+def judged(plan: dict[str, Any], name: str, change: dict[str, Any]) -> tuple[Finding, ...]:
+    seen = {**variables(plan, name), "qcluster_facts": {**FACTS, **change}}
+    question = preflight_question(Call(name, {}, seen))
+    assert question is not None
+    return judge(question)
+
+
+@pytest.mark.parametrize("name", ["p1", "g"])
+def test_the_image_is_on_every_host_that_needs_it(tmp_path: Path, name: str) -> None:
+    """The image role's own defaults: a host without engines has the proxy's image."""
+    plan = document(tmp_path, GATEWAY)
+    defaults = yaml.safe_load((ROOT / "roles/image/defaults/main.yml").read_text())
+    templar = Templar({**defaults, **variables(plan, name)})
+    assert templar.render(defaults["image_name"]) == plan["proxy"]["image"] != ""
+    assert templar.render(defaults["image_mirrors"]) == list(plan["proxy"]["images"])
 
 
 OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "digest": "x"}]

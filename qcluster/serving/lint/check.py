@@ -49,10 +49,15 @@ def check(drafted: Drafted, rules: Sequence[Rule] = RULES) -> list[Finding]:
     subject = Subject(drafted)
     known = list(_ignores(drafted))
     found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
-    return sorted({*found, *_unexplained(known)}, key=lambda one: (_ORDER.get(one.severity, 2), one.rule, one.line))
+    return sorted({*found, *_unexplained(known)}, key=_rank)
 
 
 _ORDER = {ERROR: 0, WARNING: 1}
+
+
+def _rank(one: Finding) -> tuple[int, str, str, int, str, str]:
+    """Errors first, then by rule and place: the same inventory always reads the same."""
+    return _ORDER.get(one.severity, 2), one.rule, one.file, one.line, one.path, one.what
 
 
 def errors(drafted: Drafted) -> list[Problem]:

@@ -69,7 +69,7 @@ def ephemeral(subject: Subject) -> Iterator[Fault]:
         fixed = [use for use in inside if use.plane == "host"]
         if fixed:
             spans = ",".join(_merged(fixed))
-            hint = f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}"
+            hint = f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}, beside what it holds already"
             what = f"ports {spans} lie in the range that Linux gives to outgoing connections"
             yield Fault(what, hint, _at(subject, fixed[0]), "kv_port")
 

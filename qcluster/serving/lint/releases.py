@@ -35,8 +35,9 @@ _SUFFIX = re.compile(r"-(a3|a5|310p|950dt)\b")
 def image_for_hardware(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         image, hardware = seat.placement.settings.image, seat.placement.settings.hardware
-        if image and hardware != "auto" and versions.of_image(image):
-            found, wanted = _SUFFIX.search(image.rpartition(":")[2]), catalogue.hardware()[hardware].suffix
+        found = _SUFFIX.search(image.rpartition("/")[2].partition(":")[2])
+        if image and hardware != "auto" and (found or versions.of_image(image)):
+            wanted = catalogue.hardware()[hardware].suffix
             if (found[0] if found else "") != wanted and (not found or found[1] != "950dt"):
                 what = f"{image.rpartition('/')[2]} is not built for {hardware}"
                 yield Fault(what, f"its tag wants the suffix {wanted or '(none)'}", seat.placement, "image")
