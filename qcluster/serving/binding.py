@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from qcluster.errors import InputError, Problem
 from qcluster.serving import catalogue
-from qcluster.serving.plan import Instance, Plan, fact_names
+from qcluster.serving.plan import Container, HostPlan, Instance, Plan, fact_names
 
 T = TypeVar("T")
 _FACT = re.compile(r"<fact:([a-z_]+)>")
@@ -18,7 +18,8 @@ _FACT = re.compile(r"<fact:([a-z_]+)>")
 @dataclass(frozen=True)
 class HostFacts:
     """What a host answered. `hardware`: a2, a3, …; `npus`: physical ids seen; `os_suffix`: of the image tag (``,
-    `-openeuler`); `jemalloc`: path to preload, "" when it is not installed; `arch` as `uname -m`."""
+    `-openeuler`); `jemalloc`: path on the host, "" when it is not installed there (for engines without a container);
+    `arch` as `uname -m`."""
 
     hardware: str
     nic: str
@@ -43,7 +44,7 @@ def bind(plan: Plan, facts: Mapping[str, HostFacts]) -> Plan:
     bound = replace(
         plan,
         model=_fill(plan.model, first),
-        hosts=tuple(_fill(host, known.get(host.name, {})) for host in plan.hosts),
+        hosts=tuple(_equipped(host, _fill(host, known.get(host.name, {}))) for host in plan.hosts),
         instances=tuple(_without_empty(_fill(one, known.get(one.host, {}))) for one in plan.instances),
         proxy=_fill(plan.proxy, {**known.get(plan.proxy.host, {}), **_image_facts(first)}) if plan.proxy else None,
     )
@@ -59,6 +60,8 @@ def _texts(facts: HostFacts) -> dict[str, str]:
         "os_suffix": facts.os_suffix,
         "chip_suffix": known.suffix if known else "",
         "jemalloc": facts.jemalloc,
+        "arch": facts.arch,
+        "image_jemalloc": str(catalogue.base()["jemalloc"][facts.os_suffix]).format(arch=facts.arch),
     }
 
 
@@ -101,8 +104,23 @@ def _filled(value: Any, facts: Mapping[str, str]) -> Any:
     return tuple(_filled(item, facts) for item in value) if isinstance(value, tuple) else value
 
 
+def _equipped(unbound: HostPlan, host: HostPlan) -> HostPlan:
+    """The host's containers with what its hardware needs beside the NPUs, once `hardware: auto` is known."""
+    extra = catalogue.hardware().get(host.hardware)
+    if extra is None or unbound.hardware == host.hardware:
+        return host
+    return replace(
+        host, containers=tuple(_with(extra, one) if one.runtime == "docker" else one for one in host.containers)
+    )
+
+
+def _with(extra: catalogue.Hardware, container: Container) -> Container:
+    mounts = dict([*container.mounts, *extra.mounts.items()])
+    return replace(container, device_paths=(*container.device_paths, *extra.devices), mounts=tuple(mounts.items()))
+
+
 def _without_empty(instance: Instance) -> Instance:
-    """jemalloc that is not installed is not preloaded."""
+    """jemalloc that is not installed on the host is not preloaded there."""
     if instance.env.get("LD_PRELOAD") != "":
         return instance
     return replace(instance, env={name: value for name, value in instance.env.items() if name != "LD_PRELOAD"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,10 +157,24 @@ def _recipe_env(deployment: Deployment, placement: Placement) -> Iterator[Layer]
         yield Layer("base, connected", base["connected_env"])
     yield Layer("base, local weights", base["downloaded_env"])
     if placement.settings.jemalloc == "auto":
-        yield Layer("fact jemalloc", {"LD_PRELOAD": "<fact:jemalloc>"})
+        yield Layer("fact jemalloc", {"LD_PRELOAD": jemalloc(placement)})
     yield Layer(f"recipe {recipe.family}", recipe.env)
     if role := recipe.roles.get(placement.role):
         yield Layer(f"recipe {recipe.family}, {placement.role}", role.env)
+
+
+def jemalloc(placement: Placement) -> str:
+    """Where the engines find jemalloc: in their image, by its OS; on the host itself without a container.
+
+    Source: Dockerfile and Dockerfile.openEuler at v0.23.0.
+    """
+    settings = placement.settings
+    if settings.container_runtime == "host":
+        return "<fact:jemalloc>"
+    if settings.image_os == "auto" and not settings.image:
+        return "<fact:image_jemalloc>"
+    openeuler = "openeuler" in (settings.image_os, *re.split(r"\W", settings.image))
+    return str(catalogue.base()["jemalloc"]["-openeuler" if openeuler else ""]).format(arch="<fact:arch>")
 
 
 def _kv(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:

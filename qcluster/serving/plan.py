@@ -1,7 +1,7 @@
 """The plan: every process of the deployment. Nobody types the same fact twice.
 
 Values that only a host knows stay `<fact:NAME>` texts (`<fact:nic>`, `<fact:hardware>`, `<fact:os_suffix>`,
-`<fact:jemalloc>`) until `bind` puts the facts in. The digest covers the unbound plan.
+`<fact:image_jemalloc>`) until `bind` puts the facts in. The digest covers the unbound plan.
 """
 
 from __future__ import annotations

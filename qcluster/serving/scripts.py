@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from qcluster.command import Command
+from qcluster.serving import catalogue
 from qcluster.serving.machines import device_paths
 from qcluster.serving.options import options
 from qcluster.serving.plan import Container, HostPlan, Instance, Plan
@@ -19,7 +21,17 @@ POSITIONAL = {
 }
 """What launch_online_dp.py passes to the template (examples/external_online_dp at v0.23.0)."""
 
-_FACTS = {"<fact:nic>": "$nic_name", "<fact:home>": "$HOME", "<fact:os_suffix>": "$os_suffix", "<fact:hardware>": ""}
+_FACTS = {
+    "<fact:nic>": "$nic_name",
+    "<fact:home>": "${host_home:-$HOME}",  # inside a container HOME is another one
+    "<fact:os_suffix>": "$os_suffix",
+    "<fact:chip_suffix>": "$chip_suffix",
+    "<fact:arch>": "$(uname -m)",
+}
+
+
+DIGEST = "qcluster.digest"
+"""The label of what `up` started; what a person starts is not that, so it has none and `up` replaces it."""
 
 
 def quoted(text: str) -> str:
@@ -57,7 +69,7 @@ def _engines(plan: Plan, host: HostPlan, members: Sequence[Instance]) -> dict[st
 
 def _alone(host: HostPlan, one: Instance) -> Iterator[str]:
     yield from _preamble(host)
-    yield from _environment(one, {})
+    yield from _environment(host, one, {})
     yield from _serve(one, {})
 
 
@@ -66,7 +78,18 @@ def _launchable(members: Sequence[Instance]) -> bool:
     width = len(members[0].devices)
     counted = [tuple(range(index * width, (index + 1) * width)) for index in range(len(members))]
     external = members[0].role != "standalone" and width == members[0].tp
-    return external and [one.devices for one in members] == counted and members[0].port is not None
+    fits = external and [one.devices for one in members] == counted and members[0].port is not None
+    return fits and all(_neutral(one) == _neutral(members[0]) for one in members)
+
+
+def _neutral(one: Instance) -> tuple[object, ...]:
+    """What one template must say for all: a process without what the launcher passes, its name and its kv_port."""
+    env = {**one.env, "ASCEND_RT_VISIBLE_DEVICES": ""}
+    words = [
+        "" if before in POSITIONAL else word.replace(one.name, "NAME").replace(f'"{one.kv_port}"', "KV")
+        for before, word in zip(one.argv, one.argv[1:], strict=False)
+    ]
+    return env, words
 
 
 def _launcher(plan: Plan, members: Sequence[Instance]) -> list[str]:
@@ -103,7 +126,7 @@ def _template(host: HostPlan, members: Sequence[Instance]) -> Iterator[str]:
     first = members[0]
     yield "# $1 devices, $2 port, $3 dp size, $4 dp rank, $5 dp address, $6 dp rpc port, $7 tp size"
     yield from _preamble(host)
-    yield from _environment(first, {"ASCEND_RT_VISIBLE_DEVICES": '"$1"'})
+    yield from _environment(host, first, {"ASCEND_RT_VISIBLE_DEVICES": '"$1"'})
     yield from _serve(first, _varying(members))
 
 
@@ -119,20 +142,30 @@ def _varying(members: Sequence[Instance]) -> dict[str, str]:
     return varying
 
 
-def _environment(one: Instance, given: Mapping[str, str]) -> Iterator[str]:
+def _environment(host: HostPlan, one: Instance, given: Mapping[str, str]) -> Iterator[str]:
     for name, value in one.env.items():
-        if value == "<fact:jemalloc>":
-            yield "# Optional, where jemalloc is installed:"
-            yield "# export LD_PRELOAD=/usr/lib/$(uname -m)-linux-gnu/libjemalloc.so.2:$LD_PRELOAD"
+        if "libjemalloc" in value or "jemalloc>" in value:
+            yield from _jemalloc(value)
         else:
-            yield f"export {name}={given.get(name) or _expanding(value)}"
+            own = '"$local_ip"' if value == host.address else _expanding(value)
+            yield f"export {name}={given.get(name) or own}"
+
+
+def _jemalloc(value: str) -> Iterator[str]:
+    """Preloaded where it is installed: at the planned path, else at the one of either OS."""
+    known = [path.format(arch="<fact:arch>") for path in catalogue.base()["jemalloc"].values()]
+    paths = " ".join(_expanding(path) for path in (known if value.startswith("<fact:") else [value]))
+    yield f"for jemalloc in {paths}; do"
+    yield '  if [ -e "$jemalloc" ]; then export LD_PRELOAD="$jemalloc"; fi'
+    yield "done"
 
 
 def _expanding(value: str) -> str:
-    """A double-quoted text in which `$NAME` is expanded, as in an engine's environment."""
+    """A double-quoted text in which `$NAME` is expanded, as in an engine's environment, and nothing is run."""
+    value = re.sub(r'(["\\`]|\$(?![A-Za-z_{]))', r"\\\1", value)
     for fact, expression in _FACTS.items():
         value = value.replace(fact, expression)
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`") + '"'
+    return f'"{value}"'
 
 
 def _serve(one: Instance, varying: Mapping[str, str]) -> Iterator[str]:
@@ -153,7 +186,7 @@ def _words(argv: Sequence[str], varying: Mapping[str, str]) -> str:
 
 def _word(word: str, varying: Mapping[str, str]) -> str:
     """One shell word: literal parts single-quoted, marked parts as double-quoted expressions."""
-    return _spliced(word, list({**varying, **_FACTS}.items())) or "''"
+    return _spliced(word, list({**_FACTS, **varying}.items())) or "''"
 
 
 def _spliced(text: str, marks: Sequence[tuple[str, str]]) -> str:
@@ -167,11 +200,15 @@ def _spliced(text: str, marks: Sequence[tuple[str, str]]) -> str:
 def _docker(host: HostPlan, container: Container) -> Iterator[str]:
     if "<fact:os_suffix>" in container.image:
         yield "os_suffix=  # or -openeuler"
+    if "<fact:chip_suffix>" in container.image:
+        yield "chip_suffix=  # A2; -a3 on A3, -a5 on 950"
+    home = {"<fact:home>": "$HOME"}
     lines = [
         f"docker run -d --name {container.name} --net=host --shm-size={container.shm_size}",
         *(f"  --device {path}" for path in container.device_paths or device_paths("auto", container.devices)),
-        *(f"  -v {_word(outside, {})}:{_word(inside, {})}" for outside, inside in container.mounts),
-        *(f"  --label {name}={quoted(value)}" for name, value in container.labels.items()),
+        *(['  -e host_home="$HOME"'] if "<fact:home>" in str(container.mounts) else []),
+        *(f"  -v {_word(outside, home)}:{_word(inside, home)}" for outside, inside in container.mounts),
+        *(f"  --label {name}={quoted(value)}" for name, value in container.labels.items() if name != DIGEST),
         f"  {_word(container.image, {})} sleep infinity",
     ]
     yield " \\\n".join(lines)

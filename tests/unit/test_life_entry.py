@@ -50,6 +50,22 @@ def test_scripts_pass_bash_and_shellcheck(golden: dict[str, bytes], tmp_path: Pa
     assert checked.stdout == ""
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_jemalloc_is_preloaded_only_where_the_container_has_it(tmp_path: Path, there: bool) -> None:
+    library = tmp_path / "libjemalloc.so.2"
+    if there:
+        library.write_bytes(b"")
+    plan = document(tmp_path)
+    plan["instances"][0]["env"]["LD_PRELOAD"] = str(library)
+    script = tmp_path / "one.sh"
+    script.write_bytes(rendered(plan, "/var/lib/qcluster/small/qcluster-small").files["p1-prefill-0.sh"])
+    (tmp_path / "vllm").write_text('#!/bin/sh\necho "$LD_PRELOAD"\n')
+    (tmp_path / "vllm").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LD_LIBRARY_PATH": ""}
+    done = subprocess.run(["bash", script], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == (str(library) if there else "")
+
+
 def test_docker_gets_exactly_the_devices_of_the_plan_and_the_folder_of_the_deployment(tmp_path: Path) -> None:
     argv = run_argv(rendered(document(tmp_path), "/var/lib/qcluster/small/qcluster-small"))
     devices = [argv[i + 1] for i, word in enumerate(argv) if word == "--device"]

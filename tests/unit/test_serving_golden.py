@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from serving_inventories import written
 
 from qcluster.inventory import load
 from qcluster.serving import make_plan
@@ -55,6 +56,24 @@ def test_scripts_are_good_shell(name: str, tmp_path: Path) -> None:
     checker = shutil.which("shellcheck") or str(ROOT / ".venv/bin/shellcheck")
     found = subprocess.run([checker, "-S", "warning", "-e", "SC2046", *written], capture_output=True, text=True)
     assert found.stdout == ""
+
+
+def test_processes_that_a_template_cannot_tell_apart_have_a_script_each(tmp_path: Path) -> None:
+    for given in ({"vllm_env": {"MARK": "{{ local_rank }}"}}, {"vllm_args": {"chat-template": "/t/{{ port }}"}}):
+        plan = make_plan(written(tmp_path, {"vars": {"dp": 2, **given}}))
+        files = scripts(plan)
+        assert {"p1/run_p1-prefill-0.sh", "p1/run_p1-prefill-1.sh"} <= set(files) and "p1/launch.sh" not in files
+    assert "--chat-template /t/7101" in files["p1/run_p1-prefill-1.sh"]
+
+
+def test_scripts_of_what_is_not_known_yet(tmp_path: Path) -> None:
+    case = {"vars": {"hardware": "auto", "dp": 1, "ansible_user": "ops", "vllm_env": {"ODD": "$(id) $HOME $5"}}}
+    files = scripts(make_plan(written(tmp_path, case)))
+    assert not [name for name, text in files.items() if "<fact:" in text]
+    docker = files["p1/docker_run_qcluster-inventory.sh"]
+    assert "chip_suffix=" in docker and '-v "$HOME"/.cache/qcluster:"$HOME"/.cache/qcluster' in docker
+    assert "qcluster.digest" not in docker  # what a person starts is not what `up` would
+    assert 'export ODD="\\$(id) $HOME \\$5"' in files["p1/run_dp_template.sh"]
 
 
 @pytest.mark.parametrize("name", ["1p1d", "2p1d", "single-a2"])

@@ -286,7 +286,6 @@ def test_binding(tmp_path: Path) -> None:
     assert (bound.digest, bound.facts) == (unbound.digest, ())
     assert bound.instances[-1].image.endswith(":v0.23.0-a3-openeuler")
     assert bound.instances[0].env["HCCL_SOCKET_IFNAME"] == "enp1s0" and bound.instances[0].hardware == "a3"
-    assert "LD_PRELOAD" not in bound.instances[0].env
 
 
 def test_a_host_for_the_proxy_alone(tmp_path: Path) -> None:
@@ -310,6 +309,36 @@ def test_a_host_that_is_not_what_the_inventory_says(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         bind(plan, {"p1": HostFacts("a2", "eth0", npus=tuple(range(8))), "d1": FACTS})
     assert [problem.path for problem in raised.value.problems] == ["p1", "p1"]
+
+
+def test_what_a_chip_needs_comes_with_the_binding(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, shape="single", vars={"hardware": "auto", "dp": 1})
+    bound = bind(plan, {"s1": HostFacts("a5", "eth0", npus=tuple(range(8)))})
+    told = plan_of(tmp_path, shape="single", vars={"hardware": "a5", "dp": 1, "npus": 2}).hosts[0].containers[0]
+    box = bound.hosts[0].containers[0]
+    assert box.device_paths == told.device_paths and "/dev/ummu" in box.device_paths
+    assert {"/etc/hixlep", "/lib/route.conf"} <= {outside for outside, _ in box.mounts}
+    assert bound.digest == plan.digest and box.image.endswith("-a5")
+
+
+@pytest.mark.parametrize(
+    ("variables", "facts", "path"),
+    [
+        ({}, {}, "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"),
+        ({}, {"arch": "x86_64"}, "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"),
+        ({}, {"os_suffix": "-openeuler"}, "/usr/lib64/libjemalloc.so.2"),
+        ({"image_os": "ubuntu"}, {"os_suffix": "-openeuler"}, "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"),
+        ({"image": "r/vllm-ascend:v0.23.0-a3-openeuler"}, {}, "/usr/lib64/libjemalloc.so.2"),
+        ({"container_runtime": "host"}, {}, None),
+        ({"container_runtime": "host"}, {"jemalloc": "/opt/libjemalloc.so"}, "/opt/libjemalloc.so"),
+        ({"jemalloc": "off"}, {"jemalloc": "/opt/libjemalloc.so"}, None),
+        ({"vllm_env": {"LD_PRELOAD": "/x.so:$LD_PRELOAD"}}, {}, "/x.so:$LD_PRELOAD"),
+    ],
+)
+def test_jemalloc_is_the_images_own(tmp_path: Path, variables: Any, facts: Any, path: str | None) -> None:
+    plan = plan_of(tmp_path, shape="single", vars=variables)
+    bound = bind(plan, {"s1": HostFacts("a3", "eth0", npus=tuple(range(16)), **facts)})
+    assert bound.instances[0].env.get("LD_PRELOAD") == path
 
 
 def test_a_missing_host_stays_unbound(tmp_path: Path) -> None:

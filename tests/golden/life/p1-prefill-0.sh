@@ -14,7 +14,7 @@ export TP_SOCKET_IFNAME="eth0"
 export HCCL_SOCKET_IFNAME="eth0"
 export HCCL_OP_EXPANSION_MODE="AIV"
 export HF_HUB_OFFLINE="1"
-export LD_PRELOAD="/usr/lib/libjemalloc.so.2"
+[ ! -e "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2" ] || export LD_PRELOAD="/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"
 export HCCL_BUFFSIZE="1024"
 export ASCEND_RT_VISIBLE_DEVICES="0,1"
 exec vllm serve /root/.cache/qcluster/Eco-Tech/Qwen3.5-27B-w8a8-mtp \

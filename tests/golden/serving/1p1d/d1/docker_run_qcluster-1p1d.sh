@@ -20,6 +20,7 @@ docker run -d --name qcluster-1p1d --net=host --shm-size=16g \
   --device /dev/davinci_manager \
   --device /dev/devmm_svm \
   --device /dev/hisi_hdc \
+  -e host_home="$HOME" \
   -v /usr/local/dcmi:/usr/local/dcmi \
   -v /usr/local/Ascend/driver/tools/hccn_tool:/usr/local/Ascend/driver/tools/hccn_tool \
   -v /usr/local/bin/npu-smi:/usr/local/bin/npu-smi \
@@ -32,5 +33,4 @@ docker run -d --name qcluster-1p1d --net=host --shm-size=16g \
   -v "$HOME"/.cache/qcluster:"$HOME"/.cache/qcluster \
   --label qcluster.deployment=1p1d \
   --label qcluster.host=d1 \
-  --label qcluster.digest=849a41cfbeb83e51 \
   quay.io/ascend/vllm-ascend:v0.23.0-a3"$os_suffix" sleep infinity

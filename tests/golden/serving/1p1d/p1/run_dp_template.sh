@@ -10,18 +10,19 @@ export OMP_NUM_THREADS="1"
 export TASK_QUEUE_ENABLE="1"
 export VLLM_ENGINE_READY_TIMEOUT_S="1800"
 export LD_LIBRARY_PATH="/usr/local/lib:$LD_LIBRARY_PATH"
-export VLLM_HOST_IP="10.0.0.1"
-export HCCL_IF_IP="10.0.0.1"
+export VLLM_HOST_IP="$local_ip"
+export HCCL_IF_IP="$local_ip"
 export GLOO_SOCKET_IFNAME="$nic_name"
 export TP_SOCKET_IFNAME="$nic_name"
 export HCCL_SOCKET_IFNAME="$nic_name"
 export HCCL_OP_EXPANSION_MODE="AIV"
 export HF_HUB_OFFLINE="1"
-# Optional, where jemalloc is installed:
-# export LD_PRELOAD=/usr/lib/$(uname -m)-linux-gnu/libjemalloc.so.2:$LD_PRELOAD
+for jemalloc in "/usr/lib/$(uname -m)-linux-gnu/libjemalloc.so.2" "/usr/lib64/libjemalloc.so.2"; do
+  if [ -e "$jemalloc" ]; then export LD_PRELOAD="$jemalloc"; fi
+done
 export HCCL_BUFFSIZE="1024"
 export ASCEND_RT_VISIBLE_DEVICES="$1"
-exec vllm serve "$HOME"/.cache/qcluster/Eco-Tech/Qwen3.5-27B-w8a8-mtp \
+exec vllm serve "${host_home:-$HOME}"/.cache/qcluster/Eco-Tech/Qwen3.5-27B-w8a8-mtp \
   --host 0.0.0.0 \
   --port "$2" \
   --tensor-parallel-size "$7" \

@@ -12,6 +12,7 @@ docker run -d --name qcluster-single-a2 --net=host --shm-size=16g \
   --device /dev/davinci_manager \
   --device /dev/devmm_svm \
   --device /dev/hisi_hdc \
+  -e host_home="$HOME" \
   -v /usr/local/dcmi:/usr/local/dcmi \
   -v /usr/local/Ascend/driver/tools/hccn_tool:/usr/local/Ascend/driver/tools/hccn_tool \
   -v /usr/local/bin/npu-smi:/usr/local/bin/npu-smi \
@@ -24,5 +25,4 @@ docker run -d --name qcluster-single-a2 --net=host --shm-size=16g \
   -v "$HOME"/.cache/qcluster:"$HOME"/.cache/qcluster \
   --label qcluster.deployment=single-a2 \
   --label qcluster.host=a2-1 \
-  --label qcluster.digest=4027cbf939cbff81 \
   quay.io/ascend/vllm-ascend:v0.23.0"$os_suffix" sleep infinity
