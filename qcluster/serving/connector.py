@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qcluster.serving.deployment import CONNECTED
+from qcluster.serving.options import decoded
 from qcluster.serving.topology import Slot
 
 KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
@@ -63,8 +64,16 @@ def _pooled(config: Mapping[str, Any], pool: Mapping[str, Any]) -> dict[str, Any
 
 def handshake_port(config: Any, fallback: int | None) -> int | None:
     """The kv_port that a (possibly hand-written) configuration names; of a MultiConnector the first that has one."""
-    if not isinstance(config, Mapping):
-        return fallback
-    parts = (config.get("kv_connector_extra_config") or {}).get("connectors", [])
-    found = [str(part["kv_port"]) for part in (config, *parts) if isinstance(part, Mapping) and "kv_port" in part]
+    found = [str(part["kv_port"]) for part in connectors(config) if "kv_port" in part]
     return int(found[0]) if found and found[0].isdigit() else fallback
+
+
+def connectors(config: Any) -> list[Mapping[str, Any]]:
+    """The connectors of a configuration (a mapping, or JSON), those inside a MultiConnector too; of nonsense none."""
+    if isinstance(config, str):
+        config = decoded(config)
+    if not isinstance(config, Mapping):
+        return []
+    extra = config.get("kv_connector_extra_config")
+    inner = extra.get("connectors") if isinstance(extra, Mapping) else None
+    return [one for one in (config, *(inner if isinstance(inner, list) else ())) if isinstance(one, Mapping) and one]

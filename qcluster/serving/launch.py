@@ -12,6 +12,7 @@ from qcluster.serving import catalogue
 from qcluster.serving.connector import kv_transfer
 from qcluster.serving.deployment import CONNECTED, Deployment
 from qcluster.serving.flags import Folded, Layer, fold, present, spelling
+from qcluster.serving.machines import weights_dir
 from qcluster.serving.settings import Placement, origin_of
 from qcluster.serving.situation import holds
 from qcluster.serving.topology import Slot
@@ -67,6 +68,7 @@ def rank_facts(slot: Slot) -> dict[str, Any]:
         "master_ip": master.address,
         "dp_rpc_port": master.settings.dp_rpc_port,
         "devices": list(slot.devices),
+        "weights_dir": weights_dir(slot.placement),
         **{name: getattr(settings, name) for name in ("tp", "pp", "pcp", "dcp", "hardware")},
     }
 

@@ -23,10 +23,11 @@ def options(argv: Sequence[str]) -> dict[str, Any]:
 def _value(words: list[str]) -> Any:
     if not words:
         return True
-    return _decoded(words[0]) if len(words) == 1 else words
+    return decoded(words[0]) if len(words) == 1 else words
 
 
-def _decoded(word: str) -> Any:
+def decoded(word: str) -> Any:
+    """A word that is a JSON object or list as what it means, any other as it is."""
     try:
         return json.loads(word) if word[:1] in "{[" else word
     except ValueError:

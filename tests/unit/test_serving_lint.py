@@ -46,6 +46,40 @@ def test_examples_are_clean(path: Path) -> None:
     assert [str(one) for one in check(drafted) if one.severity != "info" and not one.ignored] == []
 
 
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        ("{{ weights_dir }}/org/draft", ""),
+        ("/elsewhere/draft", "is not mounted"),
+        ("org/draft", "is not fetched"),
+    ],
+)
+def test_the_draft_model_must_be_where_engines_see_it(tmp_path: Path, model: str, what: str) -> None:
+    config = {"method": "eagle3", "model": model, "num_speculative_tokens": 3}
+    found = findings(tmp_path, {"shape": "single", "vars": {"vllm_args": {"speculative-config": config}}})
+    assert [what in one.what for one in found if one.rule == "QC604"] == ([True] if what else [])
+
+
+@pytest.mark.parametrize(
+    ("config", "rule"),
+    [
+        (None, "QC213"),
+        ("{", "QC603"),
+        ({"kv_connector": "MooncakeConnectorV1", "kv_role": "kv_producer", "kv_connector_extra_config": [1]}, "QC205"),
+        ({"kv_connector": "MultiConnector", "kv_connector_extra_config": {"connectors": 3}}, "QC213"),
+    ],
+)
+def test_a_kv_configuration_of_nonsense_is_named(tmp_path: Path, config: Any, rule: str) -> None:
+    found = findings(tmp_path, {"prefill": {"vllm_args": {"kv-transfer-config": config}}})
+    assert rule in {one.rule for one in found}, "\n".join(map(str, found))
+
+
+def test_findings_read_the_same_every_time(tmp_path: Path) -> None:
+    found = findings(tmp_path, {"hosts": {"standalone": {f"s{n}": {"ansible_host": f"h{n}"} for n in range(9)}}})
+    named = [one.path for one in found if one.rule == "QC514"]
+    assert named == sorted(named) and len(named) == 9
+
+
 def test_rules_of_pd_leave_a_standalone_host_alone(tmp_path: Path) -> None:
     hosts = {"prefill": {"p1": {}}, "decode": {"d1": {}}, "standalone": {"s1": {"hardware": "a2"}}}
     env = {"HCCL_BUFFSIZE": 200, "LD_LIBRARY_PATH": "/opt/lib:$LD_LIBRARY_PATH"}

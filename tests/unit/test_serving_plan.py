@@ -179,6 +179,12 @@ def test_an_explicit_kv_config_is_taken_as_it_is(tmp_path: Path) -> None:
     assert plan.instances[0].kv_port == 41000
 
 
+def test_a_kv_config_written_as_json_is_read(tmp_path: Path) -> None:
+    text = '{"kv_connector": "MyConnector", "kv_role": "kv_both", "kv_port": "41000"}'
+    plan = plan_of(tmp_path, prefill={"vllm_args": {"kv_transfer_config": text}})
+    assert plan.instances[0].kv_port == 41000 and text in plan.instances[0].argv
+
+
 def test_layerwise_brings_its_own_proxy(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, vars={"connector": "MooncakeLayerwiseConnector", "model": MOE, "tp": 2})
     assert plan.proxy and plan.proxy.kind == "vllm-ascend-layerwise"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
-from qcluster.serving.lint.rule import ERROR, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Rule, Seat, Subject
 
 NEWEST = "0.27.1"
 """The vLLM of vllm-ascend's main, whose flags were read."""
@@ -40,6 +40,39 @@ def _begins(name: str, known: frozenset[str]) -> list[str]:
     return sorted(flag for flag in known if flag.startswith(name))
 
 
+OBJECTS = ("kv-transfer-config", "speculative-config", "additional-config")
+
+
+def broken_json(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        for name in OBJECTS:
+            if name in seat.flags and not isinstance(seat.flags[name], dict):
+                what = f"--{name} is {seat.flags[name]!r}, which is no JSON object"
+                yield Fault(what, "write it as a mapping; the plan makes JSON of it", seat.placement, "vllm_args")
+
+
+def offline_draft(subject: Subject) -> Iterator[Fault]:
+    """Only the model itself is fetched; engines start with HF_HUB_OFFLINE=1 and see what their container mounts."""
+    mounted = {
+        (host.name, inside) for host in subject.plan.hosts for box in host.containers for _, inside in box.mounts
+    }
+    for seat in subject.firsts:
+        draft = seat.config("speculative-config").get("model")
+        if not isinstance(draft, str) or draft == seat.instance.argv[2]:
+            continue
+        docker = seat.placement.settings.container_runtime == "docker"
+        if not draft.startswith(("/", "<fact:home>/")):
+            what = f"the draft model {draft} is not fetched, and engines start offline"
+            yield Fault(what, 'put it into weights_dir: model: "{{ weights_dir }}/…"', seat.placement, "vllm_args")
+        elif docker and not any(host == seat.instance.host and _within(draft, path) for host, path in mounted):
+            what = f"the draft model {draft} is not mounted into the container"
+            yield Fault(what, "put it into weights_dir", seat.placement, "vllm_args")
+
+
+def _within(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
 def _variable(seat: Seat) -> str:
     return "vllm_args" if seat.placement.settings.vllm_args else "model"
 
@@ -47,4 +80,6 @@ def _variable(seat: Seat) -> str:
 RULES = (
     Rule("QC601", ERROR, "vLLM has the flag", "the real parsers (make judge)", "max-num-sequences: 4", unknown_flag),
     Rule("QC602", ERROR, "flags are written whole", "the real parsers (make judge)", "max-num-seq: 4", abbreviated),
+    Rule("QC603", ERROR, "JSON flags hold JSON", "vllm/engine/arg_utils.py", 'additional-config: "{a: "', broken_json),
+    Rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}", offline_draft),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qcluster.serving import versions
-from qcluster.serving.connector import KV_ROLES
+from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
 from qcluster.serving.proxy import LAYERWISE
@@ -21,9 +21,7 @@ def _pairs(subject: Subject) -> Iterator[tuple[Seat, Seat]]:
 
 def _connectors(seat: Seat) -> list[Mapping[str, Any]]:
     """The connector configurations of a process, those inside a MultiConnector too."""
-    config = seat.config("kv-transfer-config")
-    inner = (config.get("kv_connector_extra_config") or {}).get("connectors", [])
-    return [one for one in (config, *inner) if isinstance(one, dict) and one]
+    return connectors(seat.config("kv-transfer-config"))
 
 
 def _point_to_point(seat: Seat) -> Mapping[str, Any]:
@@ -144,7 +142,10 @@ def kv_role(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         role = seat.config("kv-transfer-config").get("kv_role")
         wanted = KV_ROLES.get(seat.instance.role)
-        if wanted and role not in (wanted, "kv_both"):
+        if wanted and "kv-transfer-config" not in seat.flags:
+            what = f"{seat.instance.role} has no kv-transfer-config, so nothing is transferred"
+            yield Fault(what, "leave it to the plan, or use standalone", seat.placement, "vllm_args")
+        elif wanted and seat.config("kv-transfer-config") and role not in (wanted, "kv_both"):
             what = f"kv_role is {role} on {seat.instance.role}"
             yield Fault(what, f"it is {wanted}", seat.placement, "vllm_args")
 
