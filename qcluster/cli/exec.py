@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.options import RunFlags
 from qcluster.errors import InputError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
-@click.argument("pattern")
+@click.argument("pattern", shell_complete=complete.hosts)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
 @click.option("-l", "--limit", default="", metavar="PATTERN", help="Only these of the hosts.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.options import inventory_options
 from qcluster.cli.session import Choice, load_inventory
 from qcluster.errors import InputError
@@ -52,7 +53,7 @@ def _echo_table(rows: list[tuple[str, ...]]) -> None:
 
 
 @inventory.command("show")
-@click.argument("host")
+@click.argument("host", shell_complete=complete.hosts)
 @inventory_options
 @click.option("--explain", is_flag=True, help="Every place that gives each variable, the winner first.")
 @click.option("--json", "json_", is_flag=True, help="As JSON, templates rendered.")

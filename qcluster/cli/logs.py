@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.options import RunFlags, inventory_options
 from qcluster.cli.session import Choice, Session, opened
 from qcluster.command import sh
@@ -21,7 +22,7 @@ exec tail -n "$2" ${3:+"$3"} -- "$path"
 
 
 @click.command()
-@click.argument("name", metavar="INSTANCE")
+@click.argument("name", metavar="INSTANCE", shell_complete=complete.instances)
 @inventory_options
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows; Ctrl-C ends it.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=100, help="How many lines from the end [100].")

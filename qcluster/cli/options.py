@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from qcluster.cli import complete
 from qcluster.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,7 +43,9 @@ class RunFlags:
 
 
 _RUN_OPTIONS = (
-    click.option("-l", "--limit", default="", metavar="PATTERN", help="Only these hosts."),
+    click.option(
+        "-l", "--limit", default="", metavar="PATTERN", help="Only these hosts.", shell_complete=complete.hosts
+    ),
     click.option("-t", "--tags", multiple=True, help="Only tasks with these tags."),
     click.option("--skip-tags", multiple=True, help="Not the tasks with these tags."),
     click.option("-C", "--check", is_flag=True, help="Change nothing; say what would change."),
@@ -95,8 +98,10 @@ def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 def inventory_options(function: F) -> F:
     """`[INVENTORY]` and `-i/--inventory`: the function gets `inventory_path` and `inventory_option`."""
-    option = click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
-    argument = click.argument("inventory_path", required=False, default=None, metavar="[INVENTORY]")
+    option = click.option(
+        "-i", "--inventory", "inventory_option", type=click.Path(), metavar="PATH", help="The inventory."
+    )
+    argument = click.argument("inventory_path", required=False, type=click.Path(), metavar="[INVENTORY]")
     decorated: Any = argument(option(function))
     return decorated  # type: ignore[no-any-return]
 

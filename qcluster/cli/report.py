@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.runs import find_run
 from qcluster.report import html, replay
 
 
 @click.command()
-@click.argument("run", metavar="[RUN|last]", default="last")
+@click.argument("run", metavar="[RUN|last]", default="last", shell_complete=complete.runs)
 @click.option("--html", "target", default="report.html", metavar="FILE", help="Where the page goes [report.html].")
 def report(run: str, target: str) -> None:
     """Write one self-contained HTML page about RUN (see `qcluster runs`)."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
@@ -15,7 +16,7 @@ from qcluster.serving.plan import Plan
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=complete.movable)
 @click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask where a role has no other instance.")
 @run_options

@@ -6,9 +6,11 @@ import json
 
 import click
 
+from qcluster.cli import complete
+
 
 @click.command()
-@click.argument("rule", required=False, default="")
+@click.argument("rule", required=False, default="", shell_complete=complete.rules)
 @click.option("--json", "as_json", is_flag=True, help="The rules as JSON.")
 def rules(rule: str, as_json: bool) -> int:
     """List the lint rules with severity, source and an example; or show one."""

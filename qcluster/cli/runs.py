@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.session import RUNS
 from qcluster.errors import InputError
 from qcluster.report import journal
@@ -39,7 +40,7 @@ def _row(row: dict[str, Any]) -> str:
 
 
 @runs.command()
-@click.argument("run", metavar="RUN|last")
+@click.argument("run", metavar="RUN|last", shell_complete=complete.runs)
 @click.option("--host", default="", help="Only this host's log.")
 @click.option("--commands", is_flag=True, help="Only the remote commands that were run.")
 def show(run: str, host: str, commands: bool) -> None:

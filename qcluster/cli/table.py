@@ -34,5 +34,6 @@ COMMANDS = {
     "runs": Entry("runs", "runs", "List earlier runs and show their journal."),
     "export": Entry("export", "export", "The plan for Prometheus, Grafana, systemd, Kubernetes."),
     "report": Entry("report", "report", "Write the HTML page of a run."),
+    "completion": Entry("completion", "completion", "Shell completion for bash, zsh and fish."),
     "lab": Entry("lab", "lab", "Simulated Ascend hosts behind a real SSH protocol."),
 }
