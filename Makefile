@@ -60,8 +60,7 @@ bench: setup     ## compare with ansible, mitogen, pyinfra and the bare channel
 	$(BIN)/python benchmarks/run.py
 
 docs: setup      ## the documentation as a site in site/, every link checked
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check mkdocs-material
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:           ## remove what this file made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site .qcluster
