@@ -1,8 +1,9 @@
-"""`qcluster docs NAME`: the arguments of a role or a module, or the whole language."""
+"""`qcluster docs NAME`: roles, modules, keywords, variables, rules and findings, from the tables they live in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from qcluster.errors import InputError
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[ROLE|MODULE|KEYWORD]")
+@click.argument("name", required=False, metavar="[NAME]")
 def docs(name: str | None) -> None:
-    """Print the arguments of a role or a module, or the meaning of a keyword; without a name, list them all."""
+    """Print what NAME is: a role or a module with its arguments, a playbook keyword, an inventory variable, a lint rule
+    (QC101), a finding of verify-network, an entry of the diagnosis catalogue. Without NAME, list them all.
+    """
     for line in _page(name) if name else _contents():
         click.echo(line)
 
@@ -24,17 +27,43 @@ def _page(name: str) -> Iterator[str]:
     from qcluster.playbook import language
 
     folder = _role(name)
-    keyword = next((word for word in language.KEYWORDS if word.name == name), None)
-    if folder is None and keyword is None and not table.known(name):
-        known = [*_roles(), *table.names(), *(word.name for word in language.KEYWORDS)]
-        raise InputError(f"{name}: no role, module or keyword of that name {_near(name, known)}".rstrip())
-    if folder is not None:
-        yield from _role_page(name, folder)
-    if table.known(name):
-        yield from _module_page(name)
-    if keyword:
-        yield f"{name} (keyword of a {', '.join(sorted(keyword.where))}): {keyword.meaning}"
-        yield from [f"  differs from Ansible: {keyword.difference}"] if keyword.difference else []
+    shown = [*(_role_page(name, folder) if folder else ()), *(_module_page(name) if table.known(name) else ())]
+    for word in (word for word in language.KEYWORDS if word.name == name):
+        shown.append(f"{name} (keyword of a {', '.join(sorted(word.where))}): {word.meaning}")
+        shown += [f"  differs from Ansible: {word.difference}"] if word.difference else []
+    shown += [*_variable_page(name), *_entry_page(name)]
+    if not shown:
+        raise InputError(f"{name}: nothing of that name is documented {_near(name, list(_known()))}".rstrip())
+    return iter(shown)
+
+
+def _variable_page(name: str) -> Iterator[str]:
+    from qcluster.inventory.settings import SETTINGS
+
+    one = SETTINGS.get(name)
+    if one:
+        default = f", default {one.default}" if one.default not in ("", None) else ""
+        yield f"{name} (inventory variable of a {one.level}: {one.kind}{default}): {one.help}"
+        yield from [f"  one of {', '.join(map(str, one.choices))}"] if one.choices else []
+
+
+def _entry_page(name: str) -> Iterator[str]:
+    """Pages of a rule, a finding or a catalogue entry; an id is found in any case."""
+    from qcluster.report.pages import entry_pages
+
+    for path, page in entry_pages().items():
+        if Path(path).stem.lower() == name.lower():
+            yield page.strip()
+
+
+def _known() -> Iterator[str]:
+    from qcluster.inventory.settings import SETTINGS
+    from qcluster.modules import table
+    from qcluster.playbook import language
+    from qcluster.report.pages import entry_pages
+
+    yield from (*_roles(), *table.names(), *(word.name for word in language.KEYWORDS), *SETTINGS)
+    yield from (Path(path).stem for path in entry_pages())
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -45,12 +74,17 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _contents() -> Iterator[str]:
+    from qcluster.inventory.settings import SETTINGS
     from qcluster.modules import table
     from qcluster.playbook import language
+    from qcluster.report.pages import entry_pages
 
     yield "roles:    " + ", ".join(_roles())
     yield "modules:  " + ", ".join(table.names())
     yield "keywords: " + ", ".join(sorted({word.name for word in language.KEYWORDS}))
+    yield "variables: " + ", ".join(SETTINGS)
+    for kind, paths in groupby(entry_pages(), key=lambda path: path.split("/")[0]):
+        yield f"{kind}: " + ", ".join(Path(path).stem for path in paths)
 
 
 def _folders() -> tuple[Path, ...]:

@@ -114,10 +114,16 @@ def rules() -> str:
         "`qcluster check INVENTORY` judges a plan by these before a host is touched; errors stop `plan` and `up` too.",
         "`# qcluster: ignore QC123 REASON` in the inventory silences one rule; the reason is required.\n",
     ]
-    for rule in RULES:
-        parts += [f"\n## {rule.id} {rule.title}\n", f"*{rule.severity}* · source: {rule.source}\n"]
-        parts += [f"```yaml\n{rule.example}\n```\n"] if rule.example else []
-    return "\n".join(parts)
+    return "\n".join([*parts, *(f"\n#{page}" for page in rule_pages().values())])
+
+
+def rule_pages() -> dict[str, str]:
+    """Rule's id → its page."""
+    return {
+        rule.id: f"# {rule.id} {rule.title}\n\n*{rule.severity}* · source: {rule.source}\n"
+        + (f"\n```yaml\n{rule.example}\n```\n" if rule.example else "")
+        for rule in RULES
+    }
 
 
 def network_findings() -> str:
@@ -127,27 +133,37 @@ def network_findings() -> str:
         "Verdicts: `fail` and `unknown` stop `up`; `advisory` alone leaves the run a pass.",
         "Words in braces are filled in.\n",
     ]
-    for name, entry in findings.catalogue().items():
-        parts += [
-            f"\n## {name}\n",
-            f"*{entry.verdict}* · cause `{entry.cause}`\n\n{entry.summary}\n",
-            f"What mends it (printed, never run): {entry.remedy}\n",
-            f"Source: {entry.source}\n",
-        ]
-    return "\n".join(parts)
+    return "\n".join([*parts, *(f"\n#{page}" for page in finding_pages().values())])
+
+
+def finding_pages() -> dict[str, str]:
+    """Finding's id → its page."""
+    return {
+        name: f"# {name}\n\n*{entry.verdict}* · cause `{entry.cause}`\n\n{entry.summary}\n\n"
+        f"What mends it (printed, never run): {entry.remedy}\n\nSource: {entry.source}\n"
+        for name, entry in findings.catalogue().items()
+    }
 
 
 def diagnosis() -> str:
     parts = [NOTICE, "# Diagnosis catalogue\n", "What `qcluster doctor` and the start watcher know to explain.\n"]
-    for entry in catalogue.entries():
-        parts += [
-            f"\n## {entry.id}\n",
-            f"*{entry.kind}* · in: {', '.join(entry.where)}\n\n```text\n{entry.example.strip()}\n```\n",
-            f"Cause: {entry.cause}\n",
-            f"Remedy: {entry.remedy}\n",
-            f"Source: {entry.source}\n",
-        ]
-    return "\n".join(parts)
+    return "\n".join([*parts, *(f"\n#{page}" for page in diagnosis_pages().values())])
+
+
+def diagnosis_pages() -> dict[str, str]:
+    """Catalogue entry's id → its page."""
+    return {
+        entry.id: f"# {entry.id}\n\n*{entry.kind}* · in: {', '.join(entry.where)}\n\n"
+        f"```text\n{entry.example.strip()}\n```\n\nCause: {entry.cause}\n\nRemedy: {entry.remedy}\n\n"
+        f"Source: {entry.source}\n"
+        for entry in catalogue.entries()
+    }
+
+
+def entry_pages() -> dict[str, str]:
+    """Path below `reference/` → the page of one rule, finding or catalogue entry."""
+    kinds = {"rules": rule_pages(), "findings": finding_pages(), "diagnosis": diagnosis_pages()}
+    return {f"{kind}/{name}.md": text for kind, pages in kinds.items() for name, text in pages.items()}
 
 
 def write(folder: Path) -> None:

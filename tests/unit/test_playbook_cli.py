@@ -133,7 +133,7 @@ def test_docs_of_a_module_a_keyword_and_a_role(folder: Path) -> None:
 
 def test_docs_of_nothing_known(folder: Path) -> None:
     code, _, err = qcluster(folder, "docs", "comand")
-    assert (code, err) == (2, "qcluster: comand: no role, module or keyword of that name (did you mean 'command'?)\n")
+    assert (code, err) == (2, "qcluster: comand: nothing of that name is documented (did you mean 'command'?)\n")
 
 
 def test_variables_beside_the_playbook_are_read_by_run_alone(folder: Path) -> None:
@@ -145,3 +145,16 @@ def test_variables_beside_the_playbook_are_read_by_run_alone(folder: Path) -> No
     (folder / "site/site.yml").write_text(PLAYBOOK)
     assert "beside" in "".join(qcluster(folder, "run", "site/site.yml", "-i", "hosts.yaml", "--limit", "a")[1:])
     assert Choice().playbook_dir is None
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("qc101", "# QC101 PD needs a release that moves hybrid KV"),
+        ("tls-mismatch", "# tls-mismatch"),
+        ("device-occupied", "# device-occupied"),
+        ("kv_port", "kv_port (inventory variable of a host: int): "),
+    ],
+)
+def test_docs_also_explains_rules_findings_and_variables(folder: Path, name: str, line: str) -> None:
+    assert qcluster(folder, "docs", name)[1].startswith(line)
