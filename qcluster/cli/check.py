@@ -1,55 +1,108 @@
-"""`qcluster check`: lint an inventory without touching a host."""
+"""`qcluster check`: lint inventories without touching a host."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from qcluster.cli.options import inventory_options, parse_extra
-from qcluster.cli.session import Choice, load_inventory
+from qcluster.cli.options import parse_extra
+from qcluster.cli.session import RUNS, Choice, load_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from qcluster.errors import Problem
     from qcluster.serving.lint.check import Finding
-    from qcluster.serving.planner import Draft
+    from qcluster.serving.lint.rule import Neighbour
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong: what cannot be planned, and what the rules say."""
+
+    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: str) -> int:
+        """How many of a severity are not ignored."""
+        found = sum(one.severity == severity for one in self.findings if not one.ignored)
+        return found + (len(self.problems) if severity == "error" else 0)
 
 
 @click.command()
-@inventory_options
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="[INVENTORY]...")
+@click.option("-i", "--inventory", "inventory_option", type=click.Path(), metavar="PATH", help="The inventory.")
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option("-e", "--extra-vars", "extra", multiple=True, metavar="K=V|JSON|@FILE", help="Variables that win.")
 def check(
-    inventory_path: str | None, inventory_option: str | None, as_json: bool, strict: bool, extra: tuple[str, ...]
+    paths: tuple[str, ...], inventory_option: str | None, as_json: bool, strict: bool, extra: tuple[str, ...]
 ) -> int:
-    """Lint an inventory: what would fail, what is risky, what is worth knowing. Exit 2 when a rule refuses it."""
+    """Lint an inventory: what would fail, what is risky, what is worth knowing. Exit 2 when a rule refuses it.
+
+    Several are compared, too: deployments that are to run side by side may share hosts, but no port, NPU or name.
+    """
+    extra_vars = parse_extra(extra)
+    chosen = [Choice(path, inventory_option, extra_vars=extra_vars) for path in paths or (None,)]
+    found = _checked(chosen)
+    click.echo(_json(found) if as_json else "\n".join(_lines(found)))
+    return 2 if found.count("error") or (strict and found.count("warning")) else 0
+
+
+def _checked(chosen: Sequence[Choice]) -> Checked:
+    """Each inventory by itself, beside those named before it, and beside what was started from this directory."""
+    from qcluster.errors import InputError
     from qcluster.serving.lint.check import check as lint
+    from qcluster.serving.lint.check import ordered
+    from qcluster.serving.lint.rule import Neighbour
     from qcluster.serving.planner import draft
 
-    _path, inventory = load_inventory(Choice(inventory_path, inventory_option, extra_vars=parse_extra(extra)))
-    drafted = draft(inventory)
-    findings = lint(drafted)
-    click.echo(_json(drafted, findings) if as_json else _text(drafted, findings))
-    bad = {"error", "warning"} if strict else {"error"}
-    return 2 if drafted.problems or any(one.severity in bad and not one.ignored for one in findings) else 0
+    problems: list[Problem] = []
+    findings: list[Finding] = []
+    others = list(_started())
+    for choice in chosen:
+        try:
+            path, inventory = load_inventory(choice)
+            drafted = draft(inventory)
+        except InputError as error:
+            problems += error.problems
+            continue
+        problems += drafted.problems
+        findings += lint(drafted, others=others)
+        others.append(Neighbour(str(path), drafted.plan))
+    return Checked(tuple(dict.fromkeys(problems)), tuple(ordered(findings)))
 
 
-def _text(drafted: Draft, findings: Sequence[Finding]) -> str:
-    lines = [f"error    {problem}" for problem in drafted.problems]
-    lines += [f"{one.severity:<8} {one}" for one in findings if not one.ignored]
-    lines += [f"ignored  {one}: {one.ignored}" for one in findings if one.ignored]
-    return "\n".join([*lines, _count(drafted, findings)])
+def _started() -> Iterator[Neighbour]:
+    """The deployments that `up` started from this directory and `down` has not stopped."""
+    from qcluster.report.journal import plan_of, standing
+    from qcluster.serving.lint.rule import Neighbour
+    from qcluster.serving.plan import from_json
+
+    for folder in standing(RUNS):
+        try:
+            yield Neighbour(str(folder), from_json(plan_of(folder)), running=True)
+        except ValueError:
+            continue  # written by another version
 
 
-def _count(drafted: Draft, findings: Sequence[Finding]) -> str:
-    active = [one.severity for one in findings if not one.ignored]
-    errors = active.count("error") + len(drafted.problems)
-    return f"{errors} errors, {active.count('warning')} warnings, {active.count('info')} remarks"
+def _lines(found: Checked) -> Iterator[str]:
+    """Remarks first, errors last: nearest to the prompt."""
+    yield from (f"ignored  {one}: {one.ignored}" for one in found.findings if one.ignored)
+    yield from (f"{one.severity:<8} {one}" for one in found.findings if not one.ignored and one.severity != "error")
+    refused = [one for one in found.findings if one.severity == "error" and not one.ignored]
+    errors = [*((one, str(one)) for one in found.problems), *((one.problem, str(one)) for one in refused)]
+    yield from (f"error    {text}" for _, text in sorted(errors))
+    named = (("error", "error"), ("warning", "warning"), ("info", "remark"))
+    yield ", ".join(_counted(found.count(severity), word) for severity, word in named)
 
 
-def _json(drafted: Draft, findings: Sequence[Finding]) -> str:
-    problems = [{"rule": "", "severity": "error", **vars(problem)} for problem in drafted.problems]
-    return json.dumps([*problems, *(vars(one) for one in findings)], indent=2, ensure_ascii=False)
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _json(found: Checked) -> str:
+    problems = [{"rule": "", "severity": "error", **vars(problem)} for problem in found.problems]
+    return json.dumps([*(vars(one) for one in found.findings), *problems], indent=2, ensure_ascii=False)

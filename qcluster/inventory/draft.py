@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qcluster.errors import Problem
-from qcluster.schema import Place
+from qcluster.schema import NOWHERE, Place
 
 Variables = dict[str, Any]
 
@@ -24,6 +24,7 @@ class GroupDraft:
     beside: list[Variables] = field(default_factory=list)
     adjacent: list[Variables] = field(default_factory=list)
     priority: int = 1
+    where: Place = NOWHERE
 
 
 @dataclass
@@ -32,6 +33,7 @@ class HostDraft:
     written: list[Variables] = field(default_factory=list)
     beside: list[Variables] = field(default_factory=list)
     adjacent: list[Variables] = field(default_factory=list)
+    where: Place = NOWHERE
 
 
 @dataclass
@@ -46,11 +48,17 @@ class Draft:
         self.group("all").children["ungrouped"] = None
         self.group("ungrouped")
 
-    def group(self, name: str) -> GroupDraft:
-        return self.groups.setdefault(name, GroupDraft(name))
+    def group(self, name: str, where: Place = NOWHERE) -> GroupDraft:
+        """The group of that name; `where` counts where it is first named."""
+        found = self.groups.setdefault(name, GroupDraft(name))
+        found.where = found.where if found.where.line else where
+        return found
 
-    def host(self, name: str) -> HostDraft:
-        return self.hosts.setdefault(name, HostDraft(name))
+    def host(self, name: str, where: Place = NOWHERE) -> HostDraft:
+        """The host of that name; `where` counts where it is first named."""
+        found = self.hosts.setdefault(name, HostDraft(name))
+        found.where = found.where if found.where.line else where
+        return found
 
     def note(self, where: Place, path: str, what: str, hint: str = "") -> None:
         self.problems.append(Problem(where.file, where.line, path, what, hint))

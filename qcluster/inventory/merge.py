@@ -51,7 +51,8 @@ def _host(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]) 
             where = key_place(layer, key)
             origins.setdefault(key, []).append(Origin(where.file, where.line, level, value, written(layer, key)))
     variables = {key: found[-1].value for key, found in origins.items()}
-    return Host(name, variables, tuple(reversed(groups)), {key: tuple(found) for key, found in origins.items()})
+    known = {key: tuple(found) for key, found in origins.items()}
+    return Host(name, variables, tuple(reversed(groups)), known, *draft.hosts[name].where)
 
 
 def _layers(draft: Draft, name: str, groups: list[str], extra: Mapping[str, Any]) -> Iterator[Layer]:
@@ -73,4 +74,4 @@ def _group(draft: Draft, name: str, members: Mapping[str, None]) -> Group:
     for layer in (*group.written, *group.beside, *group.adjacent):
         variables.update(layer)
     direct = () if name == "all" else tuple(group.hosts)
-    return Group(name, tuple(members), tuple(group.children), variables, direct)
+    return Group(name, tuple(members), tuple(group.children), variables, direct, *group.where)

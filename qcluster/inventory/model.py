@@ -25,24 +25,29 @@ class Origin:
 class Host:
     """One machine. `groups` are all it belongs to, nearest first, without `all`.
 
-    `origins[name]` lists every place that gave the variable, the winner last.
+    `origins[name]` lists every place that gave the variable, the winner last. `file` and `line`: where it is first named.
     """
 
     name: str
     variables: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
 class Group:
-    """A named set of hosts. `hosts` are its own and those of all its children, in inventory order."""
+    """A named set of hosts. `hosts` are its own and those of all its children, in inventory order; `file` and `line`:
+    where it is first named."""
 
     name: str
     hosts: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
     direct_hosts: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)

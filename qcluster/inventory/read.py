@@ -116,7 +116,7 @@ def _ini_hint(data: object) -> str:
 
 def _group(draft: Draft, name: str, data: Any, at: tuple[Any, Any], path: str = "") -> None:
     path = f"{path}.{name}" if path else name
-    draft.group(name)
+    draft.group(name, key_place(*at))
     if data is None:
         return
     if not isinstance(data, Map):
@@ -179,8 +179,10 @@ def _hosts(draft: Draft, group: str, data: Map, path: str) -> None:
         except ValueError as error:
             draft.note(key_place(hosts, pattern), where, str(error))
             continue
+        at = key_place(hosts if hasattr(hosts, "marks") else data, pattern)
         for host in names:
             _host(draft, group, host, variables, _port_layer(hosts, pattern, port))
+            draft.host(host, at)
 
 
 def _port_layer(hosts: Map, pattern: str, port: int | None) -> Map | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.kinds import CONVERTERS, Setting, WrongValue
-from qcluster.inventory.model import Host, Inventory, Origin
+from qcluster.inventory.model import Group, Host, Inventory, Origin
 from qcluster.schema import base_trap, bool_trap
 from qcluster.templating import Templar, TemplateError
 
@@ -115,10 +115,16 @@ def convert(name: str, value: Any) -> Any:
 
 
 def near_miss(name: str) -> str:
-    """The variable that `name` probably misspells, else ''."""
+    """The variable that `name` probably misspells (`x`; `x' or 'y` where both are as near), else ''."""
     if name in SETTINGS or name.startswith("ansible_"):
         return ""
-    return next(iter(difflib.get_close_matches(name, list(SETTINGS), n=1, cutoff=0.8)), "")
+    near = difflib.get_close_matches(name, list(SETTINGS), cutoff=0.8)
+    best = max((_likeness(name, one) for one in near), default=0)
+    return "' or '".join(sorted(one for one in near if _likeness(name, one) == best))
+
+
+def _likeness(name: str, known: str) -> float:
+    return difflib.SequenceMatcher(None, known, name).ratio()
 
 
 def validate(inventory: Inventory) -> list[Problem]:
@@ -164,7 +170,7 @@ def _of_groups(inventory: Inventory) -> Iterator[Problem]:
     for name in inventory.groups:
         near = difflib.get_close_matches(name, GROUPS, n=1, cutoff=0.8)
         if name not in GROUPS and near and near[0] not in inventory.groups:
-            yield Problem(inventory.path, 0, name, "is not a role", f"did you mean '{near[0]}'?")
+            yield problem_of(inventory, name, "is not a role", f"did you mean '{near[0]}'?")
 
 
 def origin_of(host: Host, name: str) -> Origin:
@@ -174,7 +180,14 @@ def origin_of(host: Host, name: str) -> Origin:
 
 
 def problem_at(host: Host, name: str, what: str, hint: str = "") -> Problem:
-    """A problem with a host's variable, with file and line where the inventory knows them."""
+    """A problem with a host's variable, where that was written; one that was not, where the host is first named."""
     origin = origin_of(host, name)
     owner = host.name if origin.level in ("host", "") else origin.level
-    return Problem(origin.file, origin.line, f"{owner}: {name}", what, hint)
+    place = (origin.file, origin.line) if origin.level else (host.file, host.line)
+    return Problem(*place, f"{owner}: {name}", what, hint)
+
+
+def problem_of(inventory: Inventory, group: str, what: str, hint: str = "") -> Problem:
+    """A problem with a group as such, where it is first named."""
+    named = inventory.groups.get(group, Group(group))
+    return Problem(named.file or inventory.path, named.line, group, what, hint)

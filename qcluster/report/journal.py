@@ -90,3 +90,32 @@ def failed_hosts(root: Path, target: str) -> tuple[str, ...]:
         if told.get("target") == target and told.get("recap") is not None:
             return tuple(host for host, tally in told["recap"].items() if tally["failed"] or tally["unreachable"])
     return ()
+
+
+def plan_of(folder: Path) -> dict[str, Any]:
+    """The plan that a run carried out. Raises ValueError where it has none that can be read."""
+    try:
+        loaded = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{folder / 'plan.json'} is no plan")
+    return loaded
+
+
+def standing(root: Path) -> list[Path]:
+    """For each deployment that `up` started, however it ended, and no `down` has stopped since: its newest `up`."""
+    found: dict[str, Path] = {}
+    for folder in runs(root):
+        told = summary(folder)
+        if told.get("verb") not in ("up", "down"):
+            continue
+        try:
+            deployment = str(plan_of(folder).get("deployment"))
+        except ValueError:
+            continue
+        if told["verb"] == "up":
+            found[deployment] = folder
+        elif told.get("exit") == 0:
+            found.pop(deployment, None)
+    return list(found.values())

@@ -13,7 +13,7 @@ from qcluster.inventory.settings import validate
 from qcluster.serving import catalogue, versions
 from qcluster.serving.catalogue import Preset, Recipe, Variant
 from qcluster.serving.models import mistakes, read_model
-from qcluster.serving.settings import Placement, placements
+from qcluster.serving.settings import Placement, placements, problem_of
 from qcluster.serving.situation import Situation
 from qcluster.serving.variables import VARIABLES
 
@@ -72,9 +72,8 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
     problems.extend(validate(inventory))
     found = placements(inventory, problems)
     if not found:
-        problems.append(
-            Problem(inventory.path, 0, "", "no host serves", "add hosts to prefill and decode, or standalone")
-        )
+        hint = "add hosts to prefill and decode, or standalone"
+        problems.append(replace(problem_of(inventory, "all", "no host serves", hint), path=""))
         return None
     problems.extend(_both_sides(inventory, found))
     problems.extend(_not_shared(found))
@@ -106,7 +105,7 @@ def _both_sides(inventory: Inventory, found: Iterable[Placement]) -> Iterable[Pr
     roles = {placement.role for placement in found}
     for one, other in (CONNECTED, reversed(CONNECTED)):
         if one in roles and other not in roles:
-            yield Problem(inventory.path, 0, one, f"has hosts, but {other} has none", "use standalone without PD")
+            yield problem_of(inventory, one, f"has hosts, but {other} has none", "use standalone without PD")
 
 
 def _not_shared(found: list[Placement]) -> Iterable[Problem]:

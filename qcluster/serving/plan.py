@@ -34,6 +34,10 @@ class PortUse:
     purpose: str  # api dp-rpc kv-handshake adxl hccl-host hccl-device proxy
     plane: str = "host"
 
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
 
 @dataclass(frozen=True)
 class Model:

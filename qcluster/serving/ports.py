@@ -71,3 +71,24 @@ def overlaps(uses: Iterable[PortUse]) -> Iterator[tuple[PortUse, PortUse]]:
                 break
             if other.owner != one.owner or other.purpose != one.purpose:
                 yield one, other
+
+
+def meeting(some: Iterable[PortUse], others: Iterable[PortUse]) -> Iterator[tuple[PortUse, PortUse]]:
+    """Pairs of one machine's ports, one of each deployment, that meet. Two random windows are not worth a word."""
+    theirs = [use for use in others if use.plane == "host"]
+    for one in some:
+        for other in theirs:
+            both_random = one.purpose == other.purpose == "adxl"
+            if one.plane == "host" and not both_random and one.first <= other.last and other.first <= one.last:
+                yield one, other
+
+
+def spans(ranges: Iterable[tuple[int, int]]) -> str:
+    """`7100-7107,12321` for (first, last) pairs: sorted, those that touch made one. As the kernel writes port lists."""
+    merged: list[list[int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1][1] = max(merged[-1][1], last)
+        else:
+            merged.append([first, last])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in merged)

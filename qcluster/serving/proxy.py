@@ -11,7 +11,7 @@ from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
 from qcluster.serving.machines import images, state_dir, weights_dir
 from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
-from qcluster.serving.settings import Placement, problem_at, read
+from qcluster.serving.settings import Placement, problem_at, problem_of, read
 from qcluster.templating import Templar, TemplateError
 
 _PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir")
@@ -69,9 +69,8 @@ def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> 
     if group is None or not group.hosts:
         return first
     if len(group.hosts) > 1:
-        problems.append(
-            Problem(deployment.inventory.path, 0, "proxy", "has several hosts", "a deployment has one proxy")
-        )
+        what = f"has several hosts ({', '.join(group.hosts)})"
+        problems.append(problem_of(deployment.inventory, "proxy", what, "a deployment has one proxy"))
     host = deployment.inventory.hosts[group.hosts[0]]
     return Placement(host, "proxy", "proxy", read(host, _rendered(host, problems), problems), host.variables)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.model import Group, Host, Inventory, Origin
-from qcluster.inventory.settings import PER_RANK, origin_of, problem_at, wrong_value
+from qcluster.inventory.settings import PER_RANK, origin_of, problem_at, problem_of, wrong_value
 from qcluster.serving.variables import GROUPS, ROLES, VARIABLES, WrongValue, convert
 from qcluster.templating import Templar, TemplateError
 
-__all__ = ["Placement", "Settings", "origin_of", "placements", "problem_at", "read"]
+__all__ = ["Placement", "Settings", "origin_of", "placements", "problem_at", "problem_of", "read"]
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,12 @@ all:
         p2: {tp: "{{ nope }}", vllm_args: [1], dp: 010, api_key: 5}
 """
     assert problems(tmp_path, text) == [
-        "hosts.yaml: prefil: is not a role (did you mean 'prefill'?)",
         "hosts.yaml:3: all: kv_port: is not what it looks like "
         "(YAML reads 10:00:00 as a number in base 60; quote it: '10:00:00')",
         "hosts.yaml:4: all: image_os: is true or false, not a text; quote it (YAML reads no as false; quote it: 'no')",
         "hosts.yaml:5: all: hardware: is 'a33'; it takes a2, a3, a5, 310p, auto; did you mean 'a3'?",
         "hosts.yaml:6: all: weights_share: is not a variable of qcluster (did you mean 'weights_shared'?)",
+        "hosts.yaml:10: prefil: is not a role (did you mean 'prefill'?)",
         "hosts.yaml:12: p1: dp: is 'eight', not a whole number",
         "hosts.yaml:12: p1: npus: names an NPU twice",
         "hosts.yaml:12: p1: port_base: is 80; it takes 1024 to 65535",

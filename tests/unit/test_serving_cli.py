@@ -88,6 +88,31 @@ def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert {"rule", "severity", "file", "line", "what"} <= set(json.loads(run("check", str(path), "--json").out)[0])
 
 
+def test_check_compares_inventories(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    both = run("check", example("1p1d"), example("single-a3"))
+    assert both.code == 2 and both.out.splitlines()[-1] == "1 error, 1 warning, 3 remarks"
+    last = both.out.splitlines()[-2]
+    assert last.startswith("error    QC416") and "single-a3.yaml:11" in last and "1p1d.yaml" in last
+    (tmp_path / "bad.yaml").write_text("all: {vars: {hardware: a3}}")
+    mixed = run("check", "bad.yaml", example("single-a3"))
+    assert mixed.code == 2 and "bad.yaml:1: no host serves" in mixed.out and "QC304" in mixed.out
+
+
+def test_check_knows_what_was_started_from_here(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    def ran(name: str, verb: str, code: int | None) -> None:
+        folder = tmp_path / ".qcluster/runs" / f"{name}-{verb}"
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_text(run("plan", example("1p1d"), "--json").out)
+        (folder / "run.json").write_text(json.dumps({"verb": verb, "exit": code}))
+
+    ran("20260101-000000", "up", None)
+    told = run("check", example("single-a3")).out
+    assert "QC309" in told and ".qcluster/runs/20260101-000000-up" in told
+    assert "QC309" not in run("check", example("1p1d")).out
+    ran("20260101-000001", "down", 0)
+    assert "QC309" not in run("check", example("single-a3")).out
+
+
 def test_rules(run) -> None:  # type: ignore[no-untyped-def]
     assert len(run("rules").out.splitlines()) > 40
     assert run("rules", "QC303").out.splitlines()[1].startswith("QC303")

@@ -11,6 +11,7 @@ from serving_inventories import written
 
 from qcluster.inventory import load
 from qcluster.serving.lint.check import RULES, Finding, check
+from qcluster.serving.lint.rule import Neighbour
 from qcluster.serving.planner import draft
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,7 +19,14 @@ CASES: dict[str, Any] = yaml.safe_load((ROOT / "tests/cases/serving/lint.yml").r
 
 
 def findings(folder: Path, case: dict[str, Any]) -> list[Finding]:
-    return check(draft(written(folder, case)))
+    """`beside`, `running`: another deployment, checked with this one or started before."""
+    others = []
+    for key in ("beside", "running"):
+        if key in case:
+            (folder / key).mkdir()
+            plan = draft(written(folder / key, case[key])).plan
+            others.append(Neighbour(f"{key}.yaml", plan, running=key == "running"))
+    return check(draft(written(folder, case)), others=others)
 
 
 @pytest.mark.parametrize("rule", CASES)
@@ -72,6 +80,52 @@ def test_the_draft_model_must_be_where_engines_see_it(tmp_path: Path, model: str
 def test_a_kv_configuration_of_nonsense_is_named(tmp_path: Path, config: Any, rule: str) -> None:
     found = findings(tmp_path, {"prefill": {"vllm_args": {"kv-transfer-config": config}}})
     assert rule in {one.rule for one in found}, "\n".join(map(str, found))
+
+
+FIRST: dict[str, Any] = {"shape": "single", "vars": {"deployment": "first", "npus": [0, 1]}}
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ({"npus": [2, 3], "port_base": 8100, "vllm_env": {"HCCL_IF_BASE_PORT": 61000}}, []),
+        ({"npus": [2, 3], "port_base": 8100}, ["QC307 s1: vllm_env: HCCL's ports 60000-60031 on s1 are also those"]),
+        ({"npus": [2, 3]}, ["QC306 s1: port_base: s1-standalone-0's api port 8000 on s1 meets s1-standalone-0's api"]),
+        ({"npus": [1, 2], "port_base": 8100}, ["QC416 all: npus: NPU 1 of s1 is also used by first (beside.yaml)"]),
+        ({"npus": [2, 3], "deployment": "first"}, ["QC308 all: deployment: first (beside.yaml) has this name too"]),
+        ({"npus": [0, 1], "ansible_host": "10.0.0.9"}, []),
+    ],
+)
+def test_two_deployments_of_one_host(tmp_path: Path, second: dict[str, Any], told: list[str]) -> None:
+    hosts = {"standalone": {"s1": {"ansible_host": second.pop("ansible_host", "10.0.0.1")}}}
+    case = {"hosts": hosts, "vars": {"deployment": "second", **second}, "beside": FIRST}
+    found = [f"{one.rule} {one.path}: {one.what}" for one in findings(tmp_path, case)]
+    together = [text for text in found if text[:5] in ("QC306", "QC307", "QC308", "QC416")]
+    for start in told:
+        assert any(text.startswith(start) for text in together), together
+    assert bool(together) == bool(told), together
+
+
+def test_ports_meet_across_roles_and_names(tmp_path: Path) -> None:
+    """Another inventory's name for the host does not matter; a random window counts, two of them do not."""
+    old = {"release": "v0.22.1rc1", "deployment": "old", "npus": "unset"}
+    beside = {"shape": "single", "vars": {**old, "port_base": 36010}}
+    found = findings(
+        tmp_path, {"hosts": {"prefill": {"x": {"ansible_host": "10.0.0.1"}}, "decode": {"d1": {}}}, "beside": beside}
+    )
+    text = [one.what for one in found if one.rule == "QC306"]
+    assert text == [
+        "x-prefill-5's kv-handshake port 36010-36011 on x meets s1-standalone-0's api port 36010 of old (beside.yaml)"
+    ]
+
+
+def test_what_runs_is_known_from_its_run(tmp_path: Path) -> None:
+    case = {"shape": "single", "vars": {"deployment": "second", "npus": [1, 2]}, "running": FIRST}
+    (found,) = [one for one in findings(tmp_path, case) if one.rule == "QC309"]
+    assert "first (running.yaml), which was started from here, has NPU 1, s1-standalone-0's api port 8000" in found.what
+    again = {**case, "vars": {"deployment": "first"}}
+    (tmp_path / "again").mkdir()
+    assert "QC309" not in {one.rule for one in findings(tmp_path / "again", again)}
 
 
 def test_findings_read_the_same_every_time(tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qcluster.errors import Problem
-from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes
+from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together
 from qcluster.serving.lint.ignores import Ignore, ignores
-from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Rule, Subject
+from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
 from qcluster.serving.settings import problem_at
 
 RULES: tuple[Rule, ...] = (
@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     *sizes.RULES,
     *environment.RULES,
     *flags.RULES,
+    *together.RULES,
 )
 
 
@@ -44,20 +45,25 @@ class Finding:
         return Problem(self.file, self.line, self.path, self.what, self.hint)
 
 
-def check(drafted: Drafted, rules: Sequence[Rule] = RULES) -> list[Finding]:
-    """Every finding, errors first, then as the rules are numbered. Ignored ones carry their reason."""
-    subject = Subject(drafted)
+def check(drafted: Drafted, rules: Sequence[Rule] = RULES, others: Sequence[Neighbour] = ()) -> list[Finding]:
+    """Every finding, as the inventory is written, errors last. Ignored ones carry their reason."""
+    subject = Subject(drafted, tuple(others))
     known = list(_ignores(drafted))
     found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
-    return sorted({*found, *_unexplained(known)}, key=_rank)
+    return ordered({*found, *_unexplained(known)})
 
 
-_ORDER = {ERROR: 0, WARNING: 1}
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings as `check` orders them."""
+    return sorted(findings, key=_rank)
 
 
-def _rank(one: Finding) -> tuple[int, str, str, int, str, str]:
-    """Errors first, then by rule and place: the same inventory always reads the same."""
-    return _ORDER.get(one.severity, 2), one.rule, one.file, one.line, one.path, one.what
+_ORDER = {ERROR: 2, WARNING: 1}
+
+
+def _rank(one: Finding) -> tuple[int, str, int, str, str, str]:
+    """Errors last, nearest to the prompt; then by place: the same inventory always reads the same."""
+    return _ORDER.get(one.severity, 0), one.file, one.line, one.path, one.rule, one.what
 
 
 def errors(drafted: Drafted) -> list[Problem]:

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Subject
 from qcluster.serving.plan import PortUse
-from qcluster.serving.ports import overlaps
+from qcluster.serving.ports import overlaps, spans
 from qcluster.serving.settings import Placement
 
 EPHEMERAL = (32768, 60999)
 """Linux's default `net.ipv4.ip_local_port_range`."""
-_VARIABLES = {"api": "port_base", "kv-handshake": "kv_port", "dp-rpc": "dp_rpc_port", "proxy": "proxy_port"}
+
+VARIABLES = {"api": "port_base", "kv-handshake": "kv_port", "dp-rpc": "dp_rpc_port", "proxy": "proxy_port"}
+"""Purpose of a port → the variable that moves it."""
 
 
-def _at(subject: Subject, use: PortUse) -> Placement:
+def place_of(subject: Subject, use: PortUse) -> Placement:
+    """Whose setting a port follows."""
     seats = [seat for seat in subject.seats if use.owner == seat.instance.name or use.host == seat.instance.host]
     named = next((seat for seat in seats if use.owner == seat.instance.name), (seats or list(subject.seats))[0])
     return named.placement
@@ -28,8 +31,8 @@ def collision(subject: Subject) -> Iterator[Fault]:
         pair = (_owner(subject, one), _owner(subject, other))
         if pair not in seen:
             seen.add(pair)
-            what = f"{_show(one)} meets {_show(other)}"
-            yield Fault(what, "", _at(subject, other), _VARIABLES.get(other.purpose, "port_base"))
+            what = f"{shown(one)} meets {shown(other)}"
+            yield Fault(what, "", place_of(subject, other), VARIABLES.get(other.purpose, "port_base"))
 
 
 def _owner(subject: Subject, use: PortUse) -> str:
@@ -37,15 +40,15 @@ def _owner(subject: Subject, use: PortUse) -> str:
     return f"{use.host} {use.owner.rpartition('-')[0]} {use.purpose}"
 
 
-def _show(use: PortUse) -> str:
-    last = use.first + use.count - 1
-    return f"{use.owner}'s {use.purpose} port {use.first}" + (f"-{last}" if last > use.first else "")
+def shown(use: PortUse) -> str:
+    """A port as a message names it."""
+    return f"{use.owner}'s {use.purpose} port {use.first}" + (f"-{use.last}" if use.last > use.first else "")
 
 
 def beyond(subject: Subject) -> Iterator[Fault]:
     for use in subject.plan.ports:
-        if use.first + use.count - 1 > 65535:
-            yield Fault(f"{_show(use)} lies beyond 65535", "", _at(subject, use), _VARIABLES.get(use.purpose, ""))
+        if use.last > 65535:
+            yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), VARIABLES.get(use.purpose, ""))
 
 
 def adxl_range(subject: Subject) -> Iterator[Fault]:
@@ -57,32 +60,34 @@ def adxl_range(subject: Subject) -> Iterator[Fault]:
         if use.purpose == "kv-handshake" and base <= use.first < top:
             hit.setdefault(f"{use.host}", use)
     for use in hit.values():
-        what = f"{_show(use)} lies where Mooncake {row.get('mooncake', '')} draws ports at random"
+        what = f"{shown(use)} lies where Mooncake {row.get('mooncake', '')} draws ports at random"
         hint = f"from {base}, {row['adxl_step']} an NPU here, 1000 in older versions; use 36000 on A3, 28000 on A2"
-        yield Fault(what, hint, _at(subject, use), "kv_port")
+        yield Fault(what, hint, place_of(subject, use), "kv_port")
 
 
 def ephemeral(subject: Subject) -> Iterator[Fault]:
-    low, high = EPHEMERAL
+    """Hosts with the same ports share a finding: it has one remedy."""
+    exposed: dict[str, list[PortUse]] = {}
     for host in subject.plan.hosts:
-        inside = [use for use in subject.plan.ports if use.host == host.name and low <= use.first <= high]
-        fixed = [use for use in inside if use.plane == "host"]
-        if fixed:
-            spans = ",".join(_merged(fixed))
-            hint = f"sysctl -w net.ipv4.ip_local_reserved_ports={spans}, beside what it holds already"
-            what = f"ports {spans} lie in the range that Linux gives to outgoing connections"
-            yield Fault(what, hint, _at(subject, fixed[0]), "kv_port")
+        inside = [use for use in subject.plan.ports if use.host == host.name and _exposed(use)]
+        if inside:
+            exposed.setdefault(spans((use.first, use.last) for use in inside), []).append(inside[0])
+    for ports, uses in exposed.items():
+        names = ", ".join(use.host for use in uses)
+        what = f"ports {ports} of {names} lie in the range that Linux gives to outgoing connections"
+        yield Fault(what, RESERVE.format(ports), place_of(subject, uses[0]), "kv_port")
 
 
-def _merged(uses: list[PortUse]) -> list[str]:
-    spans: list[list[int]] = []
-    for use in sorted(uses, key=lambda use: use.first):
-        last = use.first + use.count - 1
-        if spans and use.first <= spans[-1][1] + 1:
-            spans[-1][1] = max(spans[-1][1], last)
-        else:
-            spans.append([use.first, last])
-    return [f"{first}-{last}" for first, last in spans]
+def _exposed(use: PortUse) -> bool:
+    low, high = EPHEMERAL
+    return use.plane == "host" and use.purpose != "adxl" and low <= use.last and use.first <= high
+
+
+RESERVE = (
+    "kept={}; had=$(sysctl -n net.ipv4.ip_local_reserved_ports); "
+    'echo "net.ipv4.ip_local_reserved_ports=${{had:+$had,}}$kept" > /etc/sysctl.d/90-qcluster.conf && sysctl --system'
+)
+"""Adds to what the host reserves already, and holds after a reboot."""
 
 
 def privileged(subject: Subject) -> Iterator[Fault]:

@@ -50,10 +50,21 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """Another deployment that may use the same hosts. `source`: its inventory, or the run that started it; `running`:
+    known from that run, not checked beside this one."""
+
+    source: str
+    plan: Plan
+    running: bool = False
+
+
+@dataclass(frozen=True)
 class Subject:
-    """The plan under judgement."""
+    """The plan under judgement, and its neighbours."""
 
     drafted: Drafted
+    others: tuple[Neighbour, ...] = ()
 
     @property
     def plan(self) -> Plan:
