@@ -14,9 +14,14 @@ from qcluster.transport.watched import OnCommand, Watched
 if TYPE_CHECKING:
     from qcluster.transport.gateways import Gateways
 
+CONTROLLER = "localhost"
+
 
 class Fleet(Mapping[str, Transport]):
-    """`fleet[host]` is the host's transport, the same one every time. Nothing is dialled before it is used."""
+    """`fleet[host]` is the host's transport, the same one every time. Nothing is dialled before it is used.
+
+    `localhost` is the controller itself, as Ansible's implicit one, unless the inventory has a host of that name.
+    """
 
     def __init__(self, settings: Mapping[str, Settings], on_command: OnCommand | None = None):
         self._settings, self._on_command = settings, on_command
@@ -27,7 +32,8 @@ class Fleet(Mapping[str, Transport]):
     def __getitem__(self, host: str) -> Transport:
         with self._lock:
             if host not in self._made:
-                made = self._make(self._settings[host])
+                known = {CONTROLLER: Settings(CONTROLLER, connection="local"), **self._settings}
+                made = self._make(known[host])
                 self._made[host] = Watched(made, self._on_command) if self._on_command else made
             return self._made[host]
 
