@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qcluster.serving import catalogue
+from qcluster.serving.claims import Claim, read_npus, read_ports
+from qcluster.serving.ports import spans
 
 GIB = 1024 * 1024
 IMAGE_ROOM = 25 * GIB
@@ -160,11 +162,12 @@ def _reserved(q: Question) -> Iterator[Finding]:
     exposed = [use for use in _host_ports(q) if use["first"] + use["count"] - 1 >= low and use["first"] <= high]
     free = [use for use in exposed if not _covered(use, q.facts["reserved"])]
     if free:
-        spans = ",".join(sorted({f"{use['first']}-{use['first'] + use['count'] - 1}" for use in free}))
-        what = f"the kernel may hand out planned ports ({spans}) to other programs"
-        kept = [f"{first}-{last}" if last > first else str(first) for first, last in q.facts["reserved"]]
-        whole = ",".join([*kept, spans])  # sysctl replaces the list
-        yield Finding("warning", "reserved-ports", what, f"sysctl -w net.ipv4.ip_local_reserved_ports={whole}")
+        wanted = [(use["first"], use["first"] + use["count"] - 1) for use in free]
+        what = f"the kernel may hand out planned ports ({spans(wanted)}) to other programs"
+        kept = [(first, last) for first, last in q.facts["reserved"]]  # a new list replaces the old one
+        setting = f"net.ipv4.ip_local_reserved_ports={spans([*kept, *wanted])}"
+        remedy = f"echo {setting} > /etc/sysctl.d/90-qcluster.conf && sysctl --system"
+        yield Finding("warning", "reserved-ports", what, remedy)
 
 
 def _covered(use: Part, reserved: Iterable[Sequence[int]]) -> bool:
@@ -214,9 +217,38 @@ def _clock(q: Question) -> Iterator[Finding]:
 
 
 def _others(q: Question) -> Iterator[Finding]:
-    names = {c["deployment"] for c in q.facts["containers"] if c["state"] == "running"} - {"", q.deployment}
-    for name in sorted(names):
-        yield Finding("warning", "others", f"the deployment {name} runs here too", "its NPUs and ports must be others")
+    """Other deployments of this host, by what their containers claim; one that claims nothing is only named."""
+    running = [
+        c for c in q.facts["containers"] if c["state"] == "running" and c["deployment"] not in ("", q.deployment)
+    ]
+    for name in sorted({c["deployment"] for c in running}):
+        claims = [c for c in running if c["deployment"] == name]
+        if not any(c.get("ports") or c.get("npus") for c in claims):
+            yield Finding(
+                "warning", "others", f"the deployment {name} runs here too", "its NPUs and ports must be others"
+            )
+        yield from _claimed(q, name, claims)
+
+
+def _claimed(q: Question, name: str, claims: Sequence[Part]) -> Iterator[Finding]:
+    level = "warning" if q.ours or q.proxies else "error"
+    shared = {npu for c in claims for npu in read_npus(c.get("npus", ""))} & set(q.host["npus"])
+    if shared:
+        what = f"NPU {_list(sorted(shared))} belongs to the deployment {name}, which runs here"
+        yield Finding(level, "claimed-npus", what, f"give this one other `npus`, or stop {name} (qcluster down)")
+    for claim in dict.fromkeys(claim for c in claims for claim in read_ports(c.get("ports", ""))):
+        met = [use for use in _host_ports(q) if use["first"] <= claim[2] and claim[1] < use["first"] + use["count"]]
+        for use in {use["purpose"]: use for use in reversed(met)}.values():
+            yield _taken(level, name, claim, use)
+
+
+def _taken(level: str, name: str, claim: Claim, use: Part) -> Finding:
+    purpose, first, last = claim
+    span = str(first) if first == last else f"{first}-{last}"
+    what = f"{use['purpose']} of {use['owner']} wants port {use['first']}; {span} belong to {name} ({purpose})"
+    if purpose == use["purpose"] == "hccl-host":  # HCCL's default, which the processes of a host share anyhow
+        return Finding("warning", "claimed-port", what, "HCCL_IF_BASE_PORT in the vllm_env of one of them")
+    return Finding(level, "claimed-port", what, f"another port_base, kv_port or proxy_port, or stop {name}")
 
 
 def _hccn(q: Question) -> Iterator[Finding]:

@@ -16,18 +16,31 @@ DEPLOYMENT, HOST, DIGEST = "qcluster.deployment", "qcluster.host", "qcluster.dig
 SCRIPTS = "qcluster.scripts"
 """The label that carries the checksum of the scripts a container was started with."""
 
-LISTING = '{{.Names}}\t{{.State}}\t{{.Label "qcluster.deployment"}}\t{{.Label "qcluster.digest"}}\t{{.Status}}'
+PORTS, NPUS = "qcluster.ports", "qcluster.npus"
+"""The labels that say what a container claims of its host, for other deployments to see."""
+
+LISTING = "\\t".join(
+    (
+        "{{.Names}}",
+        "{{.State}}",
+        *(f'{{{{.Label "{label}"}}}}' for label in (DEPLOYMENT, DIGEST)),
+        "{{.Status}}",
+        *(f'{{{{.Label "{label}"}}}}' for label in (PORTS, NPUS)),
+    )
+)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One container as `docker ps -a` shows it. `state` is running, exited, created, …"""
+    """One container as `docker ps -a` shows it. `state` is running, exited, created, …; `ports` and `npus` are claims."""
 
     name: str
     state: str
     deployment: str
     digest: str
     status: str
+    ports: str = ""
+    npus: str = ""
 
     @property
     def running(self) -> bool:
@@ -67,7 +80,7 @@ def parse_listing(outcome: Outcome) -> tuple[Listed, ...]:
 
 
 def listed(line: str) -> Listed:
-    parts = [*line.split("\t"), "", "", "", ""][:5]
+    parts = [*line.split("\t"), "", "", "", "", "", ""][:7]
     return Listed(*(part.strip() for part in parts))
 
 

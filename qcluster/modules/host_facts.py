@@ -66,7 +66,7 @@ def as_facts(state: HostState, address: str) -> dict[str, Any]:
 
 
 def _container(one: Any) -> Mapping[str, str]:
-    return {"name": one.name, "state": one.state, "deployment": one.deployment, "digest": one.digest}
+    return {name: getattr(one, name) for name in ("name", "state", "deployment", "digest", "ports", "npus")}
 
 
 host_facts = HostFacts()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from qcluster.errors import InputError, Problem
 from qcluster.inventory.model import Inventory
+from qcluster.serving.claims import claiming
 from qcluster.serving.connector import handshake_port
 from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
@@ -79,7 +80,7 @@ def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[P
         notes=notes(deployment, instances, str(explain)),
         explain=explain,
     )
-    return replace(plan, digest=plan_digest(plan), facts=fact_names(plan))
+    return claiming(replace(plan, digest=plan_digest(plan), facts=fact_names(plan)))
 
 
 def _model(deployment: Deployment) -> Model:

@@ -161,7 +161,7 @@ def test_only_what_carries_the_label_is_stopped(options: dict[str, Any], stopped
 
 
 def test_groups_of_processes_are_ended_by_their_entry_script() -> None:
-    found_groups = "==containers\n==groups\n/h/qcluster-small/run/entry.pid\n==end\n"
+    found_groups = "==containers\n==groups\n/h/qcluster-small/run\n==end\n"
     decision = deployment_stopped.decide(stop(), outcome(found_groups))
     assert decision.values["stopped"] == ["qcluster-small"]
 
@@ -221,7 +221,8 @@ def test_preflight_of_a_host_that_only_runs_the_proxy(tmp_path: Path, change: di
 
 def test_a_reserved_list_is_not_overwritten(tmp_path: Path) -> None:
     (found,) = judged(document(tmp_path), "p1", {"reserved": [[60000, 60031], [8080, 8080]]})
-    assert found.remedy == "sysctl -w net.ipv4.ip_local_reserved_ports=60000-60031,8080,36000-36001,36002-36003"
+    setting = "net.ipv4.ip_local_reserved_ports=8080,36000-36003,60000-60031"
+    assert found.remedy == f"echo {setting} > /etc/sysctl.d/90-qcluster.conf && sysctl --system"
 
 
 def judged(plan: dict[str, Any], name: str, change: dict[str, Any]) -> tuple[Finding, ...]:
@@ -241,6 +242,7 @@ def test_the_image_is_on_every_host_that_needs_it(tmp_path: Path, name: str) -> 
     assert templar.render(defaults["image_mirrors"]) == list(plan["proxy"]["images"])
 
 
+OTHER = {"name": "x", "state": "running", "deployment": "big", "digest": "y"}
 OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "digest": "x"}]
 
 
@@ -269,6 +271,11 @@ OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "d
         ({"driver": "25.5.1"}, []),
         ({"clock_skew": -90.0}, ["clock"]),
         ({"containers": [{**OURS[0], "name": "x", "deployment": "big"}]}, ["others"]),
+        ({"containers": [{**OTHER, "npus": "8-11 15", "ports": "api=8000-8003"}]}, []),
+        ({"containers": [{**OTHER, "npus": "3 8-11"}]}, ["claimed-npus"]),
+        ({"containers": [{**OTHER, "ports": "api=7000-7200 hccl-host=60000-60031"}]}, ["claimed-port", "claimed-port"]),
+        ({"containers": [{**OTHER, "ports": "nonsense api=x"}]}, []),
+        ({"containers": [{**OTHER, "npus": "3", "state": "exited"}]}, []),
         ({"containers": [{**OURS[0], "deployment": ""}]}, ["foreign"]),
     ],
 )

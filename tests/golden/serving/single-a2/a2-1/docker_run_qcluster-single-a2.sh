@@ -25,4 +25,6 @@ docker run -d --name qcluster-single-a2 --net=host --shm-size=16g \
   -v "$HOME"/.cache/qcluster:"$HOME"/.cache/qcluster \
   --label qcluster.deployment=single-a2 \
   --label qcluster.host=a2-1 \
+  --label qcluster.ports='api=8000 hccl-host=60000-60031' \
+  --label qcluster.npus=0-7 \
   quay.io/ascend/vllm-ascend:v0.23.0"$os_suffix" sleep infinity
