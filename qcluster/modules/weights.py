@@ -31,6 +31,9 @@ class WeightsModule:
             "cache": Option("path", default="", help="The hub tool's cache and locks; default beside the folder."),
             "manifest": Option("str", default="", help="Pinned manifest (sha256); other files fail the task."),
             "job_dir": Option("path", required=True, help="Folder for the job's log and exit code."),
+            "reread": Option(
+                "bool", default=False, help="Read every file anew; else size and time say it is the same."
+            ),
             "wait": Option("bool", default=True, help="false: begin the download and go on; the next task joins it."),
             "timeout": Option("int", default=14400, help="Seconds for the whole download."),
         },
@@ -42,7 +45,7 @@ class WeightsModule:
         source = of(call)
         try:
             found = self._look(source, reach)
-            if found.complete:
+            if found.complete and not source.reread:
                 return _report(source, found, changed=False)
             if call.check:
                 return Report(changed=True, values={"missing": source.path})
@@ -51,7 +54,8 @@ class WeightsModule:
             outcome = follow(reach, attach(job(call, source)), lambda line: _moved(reach, line))
             if not outcome.ok:
                 return Report(failed=_why(source, outcome))
-            return _report(source, self._look(source, reach), changed=source.how != "path")
+            fetched = source.how != "path" and "already complete" not in outcome.out.splitlines()
+            return _report(source, self._look(source, reach), changed=fetched)
         except UnreadableOutput as error:
             return Report(failed=str(error))
 
@@ -78,8 +82,8 @@ def of(call: Call) -> Source:
         manifest=f"{jobs}/manifest-{key}" if how == "path" else f"{path}/.qcluster-manifest",
         image=image,
         cache=str(call.args["cache"]) or f"{parent}/.qcluster-hub",
+        reread=bool(call.args["reread"]),
         image_job=f"{jobs}/image-{hashlib.sha256(image.encode()).hexdigest()[:12]}" if image else "",
-        pinned=str(call.args["manifest"]),
     )
 
 

@@ -1,0 +1,28 @@
+"""What a model hub has of a model: runs where the hub's own tool is installed. usage: hub.py modelscope|huggingface ID"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+
+def modelscope(name: str) -> Iterator[tuple[str, int, str]]:
+    """Checksum (or `-`), size in bytes, and name of every file."""
+    from modelscope.hub.api import HubApi
+
+    for one in HubApi().get_model_files(name, recursive=True):
+        if one.get("Type", "blob") == "blob":
+            yield one.get("Sha256") or "-", int(one.get("Size") or 0), one["Path"]
+
+
+def huggingface(name: str) -> Iterator[tuple[str, int, str]]:
+    """The same; only large files have a sha256 there."""
+    from huggingface_hub import HfApi
+
+    for one in HfApi().model_info(name, files_metadata=True).siblings or []:
+        yield (one.lfs.sha256 if one.lfs else "-"), one.size or 0, one.rfilename
+
+
+if __name__ == "__main__":
+    for checksum, size, path in {"modelscope": modelscope, "huggingface": huggingface}[sys.argv[1]](sys.argv[2]):
+        sys.stdout.write(f"hub {checksum} {size} {path}\n")
