@@ -1,7 +1,8 @@
 """The other plane: does TCP get from host to host on every port of the plan?
 
-Three commands a host: put listeners up, connect to all peers, take the listeners down. Listeners end by themselves
-too, so that nothing stays. A port that somebody already listens on is tested all the same.
+Three commands a host: hold listeners up, connect to all peers, take the listeners down. Listeners end by themselves
+too, with the connection that asked for them at the latest (`listeners.py`), so that nothing stays. A port that
+somebody already listens on is tested all the same.
 """
 
 from __future__ import annotations
@@ -57,18 +58,19 @@ def patience(whole: float) -> Patience:
 
 
 def listen(host: Endpoint) -> Command:
-    """Hold all of the host's ports for a while."""
+    """Hold all of the host's ports until `unlisten`, or until nobody reads what this command says any more."""
     ports = [str(port) for port in sorted(host.ports)]
     words = (host.address, str(LISTEN_SECONDS), host.image, LISTENER, *ports)
-    return framed(LISTEN, *words, patience=patience(30))
+    return framed(LISTEN, *words, patience=patience(LISTEN_SECONDS + 30))
 
 
-def read_listening(host: str, outcome: Outcome) -> Listening:
-    frames = read_frames(outcome.stdout)
-    said, handle = frames.get("listen/ports"), frames.get("listen/handle")
-    found = re.findall(r"^(\d+) (.+)$", said.text if said else "", re.MULTILINE)
+def read_listening(host: str, said: bytes) -> Listening:
+    """What `listen` said so far; whole once its handle is known."""
+    frames = read_frames(said)
+    told, handle = frames.get("listen/ports"), frames.get("listen/handle")
+    found = re.findall(r"^(\d+) (.+)$", told.text if told else "", re.MULTILINE)
     ports = {int(port): word for port, word in found}
-    whole = frames.complete and bool(said and re.search(r"^ready", said.text, re.MULTILINE))
+    whole = handle is not None and bool(told and re.search(r"^ready", told.text, re.MULTILINE))
     return Listening(host, ports, handle.text if handle else "none", whole)
 
 

@@ -21,38 +21,65 @@ time.sleep(float(sys.argv[2]))
 LISTEN = r"""
 address=$1; seconds=$2; image=$3; program=$4; shift 4
 folder=$(mktemp -d "${TMPDIR:-/tmp}/qcluster-listen.XXXXXX")
+name=
 if command -v python3 >/dev/null; then
   timeout -k 1 "$seconds" python3 -c "$program" "$address" "$seconds" "$@" >"$folder/said" 2>&1 </dev/null &
-  handle="kill $!"
+  held=$!
 elif [ -n "$image" ] && docker image inspect "$image" >/dev/null 2>&1; then
   name=qcluster-listen-$$
   timeout -k 1 "$seconds" docker run --rm --net=host --name "$name" "$image" \
     python3 -c "$program" "$address" "$seconds" "$@" >"$folder/said" 2>&1 </dev/null &
-  handle="docker $name"
+  held=$!
 elif command -v nc >/dev/null; then
+  held=
   for port in "$@"; do
     timeout -k 1 "$seconds" nc -l -k "$address" "$port" >/dev/null 2>&1 </dev/null &
-    handle="${handle:-kill} $!"
+    held="$held $!"
   done
   sleep 0.3
   for port in "$@"; do echo "$port ok"; done >"$folder/said"
   echo ready >>"$folder/said"
 else
-  handle=none
-  echo 'ready none' >"$folder/said"
+  rm -rf "$folder"
+  frame listen/ports 0 'ready none'
+  frame listen/handle 0 none
+  held=none
 fi
-tries=0
-until grep -q '^ready' "$folder/said" || [ "$tries" -ge 100 ]; do tries=$((tries + 1)); sleep 0.05; done
-frame listen/ports 0 "$(cat "$folder/said")"
-frame listen/handle 0 "$handle"
-rm -rf "$folder"
+if [ "$held" != none ]; then
+  tries=0
+  until grep -q '^ready' "$folder/said" || [ "$tries" -ge 100 ]; do tries=$((tries + 1)); sleep 0.05; done
+  frame listen/ports 0 "$(cat "$folder/said")"
+  frame listen/handle 0 "$folder $name $held"
+  # Nobody listens here longer than somebody reads there: a controller that is gone, however it went, ends it all.
+  trap '' PIPE
+  ticks=$((seconds * 5)); read=yes
+  while [ -e "$folder" ] && [ "$ticks" -gt 0 ]; do
+    frame listen/alive 0 '' 2>/dev/null || { read=; break; }
+    ticks=$((ticks - 1))
+    sleep 0.2
+  done
+  rm -rf "$folder"
+  kill $held 2>/dev/null
+  [ -z "$name" ] || docker rm -f "$name" >/dev/null 2>&1
+  wait
+  [ -n "$read" ] || exit 0
+fi
 """
+"""Runs until its folder is gone, nobody reads what it says, or the time is over."""
 
 UNLISTEN = r"""
-case $1 in
-  kill) shift; kill "$@" 2>/dev/null;;
-  docker) docker rm -f "$2" >/dev/null 2>&1;;
-esac
+folder=$1; shift
+rm -rf "$folder"
+for one in "$@"; do
+  case $one in
+    qcluster-listen-*) docker rm -f "$one" >/dev/null 2>&1;;
+    *) kill "$one" 2>/dev/null;;
+  esac
+done
+tries=0
+for one in "$@"; do # the ports are free when this is over
+  while kill -0 "$one" 2>/dev/null && [ "$tries" -lt 40 ]; do tries=$((tries + 1)); sleep 0.05; done
+done
 frame unlisten 0 ended
 """
 

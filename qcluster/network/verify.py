@@ -6,31 +6,25 @@ connections. One SSH command a host and phase, whatever the number of NPUs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from qcluster.command import Command
-from qcluster.errors import Interrupted, UnreachableError
-from qcluster.events import Emit, Progress
 from qcluster.facts.frames import Patience
 from qcluster.facts.npu import NpuTable
 from qcluster.network import host_plane, survey
 from qcluster.network.culprits import culprits, silent
+from qcluster.network.dialogue import Dialogue
 from qcluster.network.evidence import Evidence
 from qcluster.network.findings import Finding, finding, ordered
+from qcluster.network.listeners import listeners
 from qcluster.network.matrix import Result, matrix
 from qcluster.network.probing import probe_question, read_probes, roce_lanes, seconds_each
 from qcluster.network.schedule import Effort, Schedule, schedule
 from qcluster.network.topology import Endpoint, Topology
 from qcluster.network.verdict import explanation, probe_findings, roce_findings, survey_findings
 from qcluster.network.widen import Lanes, hunt
-from qcluster.result import Outcome
-from qcluster.transport.base import OnOutput, Transport
-
-AT_ONCE = 64
-"""Hosts that are asked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -42,39 +36,6 @@ class Wishes:
     fabric: str = "auto"
     probes: bool = True
     tcp: bool = True
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    """How hosts are asked: their transports, the run's clock (seconds), where events go."""
-
-    fleet: Mapping[str, Transport]
-    clock: Callable[[], float]
-    emit: Emit
-    cancelled: Callable[[], bool] = lambda: False
-    unreached: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, questions: Mapping[str, Command], on_output: OnOutput | None = None) -> dict[str, Outcome]:
-        """All hosts side by side; one that cannot be reached has no answer and is remembered in `unreached`."""
-        if self.cancelled():
-            raise Interrupted("interrupted: the network check is not complete")
-        left = {host: command for host, command in questions.items() if host not in self.unreached}
-        if not left:
-            return {}
-        with ThreadPoolExecutor(min(AT_ONCE, len(left))) as pool:
-            asked = {host: pool.submit(self.fleet[host].run, command, on_output) for host, command in left.items()}
-            return {host: answer for host, future in asked.items() if (answer := self._answer(host, future))}
-
-    def _answer(self, host: str, future: Future[Outcome]) -> Outcome | None:
-        try:
-            return future.result()
-        except UnreachableError as error:
-            self.unreached[host] = error.what
-            return None
-
-    def note(self, text: str, kind: str = "note", done: float = 0, total: float = 0) -> None:
-        unit = "probes" if total else ""
-        self.emit(Progress(self.clock(), "", "network", kind, text, done, total, unit))
 
 
 @dataclass(frozen=True)
@@ -108,12 +69,16 @@ def verify(topology: Topology, dialogue: Dialogue, wishes: Wishes) -> Outcomes:
 
 
 def _survey_hosts(topology: Topology, dialogue: Dialogue, wishes: Wishes) -> Evidence:
-    dialogue.note(f"asking {len(topology.hosts)} hosts about their NPUs, drivers and addresses")
+    dialogue.note(f"asking {_hosts(len(topology.hosts))} about NPUs, drivers and addresses")
     began = dialogue.clock()
     answers = dialogue.ask({host: survey.host_question(wishes.patience) for host in topology.hosts})
     ended = dialogue.clock()
     hosts = {host: survey.read_host(host, answer, began, ended) for host, answer in answers.items()}
     return Evidence(topology, hosts, wanted=wishes.fabric, limit=wishes.patience.question)
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host{'s' if count != 1 else ''}"
 
 
 def _survey_npus(evidence: Evidence, dialogue: Dialogue, wishes: Wishes) -> Evidence:
@@ -197,19 +162,14 @@ def _left_out(plan: Schedule, wishes: Wishes) -> list[Finding]:
 
 
 def _tcp(evidence: Evidence, dialogue: Dialogue) -> host_plane.HostPlane:
-    """Listen everywhere, connect from everywhere, take the listeners down whatever happened."""
+    """Listen everywhere, connect from everywhere."""
     topology = evidence.topology
     endpoints: dict[str, Endpoint] = {h: e for h, e in topology.hosts.items() if h in evidence.hosts}
     targets = {target for _, target in topology.talks}
-    answers = dialogue.ask({h: host_plane.listen(e) for h, e in endpoints.items() if h in targets and e.ports})
-    listening = {host: host_plane.read_listening(host, answer) for host, answer in answers.items()}
-    try:
+    with listeners(dialogue, {h: e for h, e in endpoints.items() if h in targets and e.ports}) as listening:
         sources = {source for source, _ in topology.talks if source in endpoints}
         asked = {host: host_plane.connect(endpoints[host], topology, listening) for host in sources}
         knocks = {host: host_plane.read_knocks(host, answer) for host, answer in dialogue.ask(asked).items()}
-    finally:
-        held = {h: one for h, one in listening.items() if one.handle != "none"}
-        dialogue.ask({host: host_plane.unlisten(one) for host, one in held.items()})
     firewalls = {host: reading.firewall for host, reading in evidence.hosts.items()}
     reached = topology.within(host for host in evidence.hosts if host not in dialogue.unreached)
     return host_plane.HostPlane(reached, listening, knocks, firewalls)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +35,20 @@ def run(command, path):
     return Outcome(command, done.returncode, done.stdout, done.stderr)
 
 
+@contextmanager
+def held(host, path):
+    """The host listens, as the command that holds the ports; it is read from until the block ends."""
+    command = host_plane.listen(host)
+    with subprocess.Popen(command.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": path}) as process:
+        process.stdin.write(command.stdin)
+        process.stdin.close()
+        said = b""
+        while b"@listen/handle" not in said or not host_plane.read_listening(host.name, said).complete:
+            said += os.read(process.stdout.fileno(), 4096)
+        yield host_plane.read_listening(host.name, said)
+        process.stdout.close()  # as a connection does that is lost
+
+
 @pytest.fixture
 def path(tmp_path):
     """A host with coreutils, grep and this python, and nothing else that could listen or connect."""
@@ -53,31 +69,37 @@ def endpoints(one, two):
 def test_listen_connect_unlisten(path):
     one, two, taken, dead = free_ports(4)
     topology = endpoints([one], [two, taken])
-    with socket.socket() as busy:
+    with socket.socket() as busy, held(topology.hosts["a"], path) as one_held:
         busy.bind(("127.0.0.1", taken))
         busy.listen()
-        listening = {
-            name: host_plane.read_listening(name, run(host_plane.listen(host), path))
-            for name, host in topology.hosts.items()
-        }
-        assert listening["a"].ports == {one: "ok"}
-        assert listening["b"].ports == {two: "ok", taken: "in-use"}
-        assert all(item.complete and item.handle.startswith("kill ") for item in listening.values())
-        more = {**topology.hosts, "b": replace(topology.hosts["b"], ports=dict.fromkeys([two, taken, dead], "api"))}
-        knocking = host_plane.connect(topology.hosts["a"], replace(topology, hosts=more), listening)
-        knocks = host_plane.read_knocks("a", run(knocking, path))
-        assert {(knock.port, knock.word) for knock in knocks.knocks} == {(two, "ok"), (taken, "ok"), (dead, "refused")}
-        assert (knocks.how, knocks.complete) == ("python3", True)
-    for item in listening.values():
-        run(host_plane.unlisten(item), path)
+        with held(topology.hosts["b"], path) as two_held:
+            listening = {"a": one_held, "b": two_held}
+            assert listening["a"].ports == {one: "ok"}
+            assert listening["b"].ports == {two: "ok", taken: "in-use"}
+            more = {**topology.hosts, "b": replace(topology.hosts["b"], ports=dict.fromkeys([two, taken, dead], "api"))}
+            knocking = host_plane.connect(topology.hosts["a"], replace(topology, hosts=more), listening)
+            knocks = host_plane.read_knocks("a", run(knocking, path))
+            words = {(knock.port, knock.word) for knock in knocks.knocks}
+            assert words == {(two, "ok"), (taken, "ok"), (dead, "refused")}
+            assert (knocks.how, knocks.complete) == ("python3", True)
+            run(host_plane.unlisten(two_held), path)
     after = host_plane.read_knocks("a", run(host_plane.connect(topology.hosts["a"], topology, listening), path))
     assert {knock.word for knock in after.knocks} == {"refused"}
+
+
+def test_listeners_end_with_the_connection_that_asked_for_them(path):
+    (port,) = free_ports(1)
+    topology = endpoints([], [port])
+    with held(topology.hosts["b"], path) as listening:
+        assert listening.ports == {port: "ok"}
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", port))
 
 
 def test_a_host_without_any_tool(path):
     Path(path, "python3").unlink()
     topology = endpoints(free_ports(1), free_ports(1))
-    listening = host_plane.read_listening("a", run(host_plane.listen(topology.hosts["a"]), path))
+    listening = host_plane.read_listening("a", run(host_plane.listen(topology.hosts["a"]), path).stdout)
     assert (listening.handle, listening.complete) == ("none", True)
     knocks = host_plane.read_knocks("a", run(host_plane.connect(topology.hosts["a"], topology, {}), path))
     assert (knocks.how, knocks.complete) == ("none", True)

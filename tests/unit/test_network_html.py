@@ -9,9 +9,10 @@ import subprocess
 import pytest
 from network_stand import Cluster
 
+from qcluster.network.dialogue import Dialogue
 from qcluster.network.document import document
 from qcluster.network.topology import without_plan
-from qcluster.network.verify import Dialogue, Wishes, verify
+from qcluster.network.verify import Wishes, verify
 from qcluster.report.network_html import network_page
 
 

@@ -15,11 +15,12 @@ from qcluster.errors import ConnectTimeout, Interrupted
 from qcluster.modules import arguments
 from qcluster.modules.base import Call, Reach
 from qcluster.modules.verify_network import verify_network
+from qcluster.network.dialogue import Dialogue
 from qcluster.network.document import document
 from qcluster.network.findings import CAUSES, Npu
 from qcluster.network.schedule import Effort
 from qcluster.network.topology import without_plan
-from qcluster.network.verify import Dialogue, Wishes, verify
+from qcluster.network.verify import Wishes, verify
 from qcluster.report.network_text import network_lines
 from qcluster.transport.scripted import ScriptedTransport
 
