@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from qcluster.command import Command, sh
 from qcluster.errors import UnreadableOutput
 from qcluster.facts import docker
-from qcluster.facts.jobs import ALIVE
+from qcluster.facts.groups import GROUPS
 from qcluster.facts.ports import split
 from qcluster.result import Outcome
 
 PROBE = (
-    ALIVE
+    GROUPS
     + """\
 runtime=$1 name=$2 home=$3 dir=$4 key=$5; shift 5
 echo ==container
 if [ "$runtime" = docker ]; then docker inspect "$name" 2>/dev/null | grep -v '^==' || :
 else
-  pid=$(cat "$home/run/entry.pid" 2>/dev/null) || pid=
-  [ -n "$pid" ] && alive "$pid" && cat "$home/run/labels.json" 2>/dev/null
+  [ -n "$(entry "$home/run")" ] && cat "$home/run/labels.json" 2>/dev/null
 fi
 echo
 echo ==exits
@@ -49,7 +48,7 @@ RESET = """\
 # what the last start left must not be taken for this one's
 reset() {
   mkdir -p "$run" || return
-  rm -f "$run"/*.exit "$run"/*.restart
+  rm -f "$run"/*.exit "$run"/*.restart "$run"/*.pid "$run"/*.out
   for log in "$@"; do
     mkdir -p "${log%/*}" || return
     [ ! -s "$log" ] || mv -f "$log" "$log.1" || return
@@ -84,19 +83,15 @@ exit "$code"
 )
 
 HOST_START = (
-    ALIVE
+    GROUPS
     + RESET
     + """\
 # `container_runtime: host`: the same entry script as a process group of its own
 home=$1 dir=$2 grace=$3 labels=$4; shift 4
 run=$home/run
 mkdir -p "$run" || exit
-pid=$(cat "$run/entry.pid" 2>/dev/null) || pid=
-if alive "$pid"; then
-  kill -TERM "$pid"
-  left=$((grace * 5 + 50))
-  while alive "$pid" && [ "$left" -gt 0 ]; do sleep 0.2; left=$((left - 1)); done
-fi
+terminate "$run"
+gone "$run" $((grace + 10)) || { echo "what ran before cannot be ended" >&2; exit 1; }
 reset "$@" || exit
 printf '%s' "$labels" >"$run/labels.json"
 setsid bash "$dir/entry.sh" >"$home/entry.log" 2>&1 </dev/null &

@@ -14,12 +14,12 @@ from qcluster.errors import UnreadableOutput
 from qcluster.facts import docker as engine
 from qcluster.facts import npu, ports
 from qcluster.facts.fact import Fact
-from qcluster.facts.jobs import ALIVE
+from qcluster.facts.groups import GROUPS
 from qcluster.facts.ports import Ports, split
 from qcluster.result import Outcome
 
 SCRIPT = (
-    ALIVE
+    GROUPS
     + r"""
 root=${QCLUSTER_LAB_ROOT-}
 room() { # the free KiB where a folder is or would be
@@ -58,8 +58,11 @@ cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/n
 echo ==reserved; cat "$root/proc/sys/net/ipv4/ip_local_reserved_ports" 2>/dev/null
 echo ==tcp; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
 echo ==groups # engines that run without docker
-for file in "$state"/*/run/entry.pid; do
-  if [ -s "$file" ] && alive "$(cat "$file")"; then cat "${file%entry.pid}labels.json" 2>/dev/null; echo; fi
+for labels in "$state"/*/run/labels.json; do
+  run=${labels%/labels.json}
+  [ -s "$labels" ] || continue
+  if [ -n "$(entry "$run")" ]; then cat "$labels"; echo
+  elif [ -n "$(groups "$run")" ]; then printf 'lost %s\n' "$(cat "$labels")"; fi
 done
 echo ==end
 """
@@ -137,14 +140,13 @@ def parse(outcome: Outcome) -> HostState:
 
 
 def _groups(lines: Sequence[str]) -> Iterator[engine.Listed]:
-    """Supervised process groups, as if each were a container."""
+    """Supervised process groups, as if each were a container. Where the entry script is gone, none has a digest."""
     for line in lines:
-        found = engine.parse_inspect(line)
+        found = engine.parse_inspect(line.removeprefix("lost "))
         if found is not None:
-            labels = found.labels
-            yield engine.Listed(
-                found.name, "running", labels.get(engine.DEPLOYMENT, ""), labels.get(engine.DIGEST, ""), "process group"
-            )
+            deployment, digest = found.labels.get(engine.DEPLOYMENT, ""), found.labels.get(engine.DIGEST, "")
+            digest = "" if line.startswith("lost ") else digest
+            yield engine.Listed(found.name, "running", deployment, digest, "process group")
 
 
 def _one(part: Mapping[str, Sequence[str]], name: str) -> str:

@@ -29,9 +29,9 @@ work=$!
   sleep "$limit" & wait "$!"
   : >"$dir/late"
   trap : TERM
-  kill -TERM -- "-$$"
+  kill -s TERM -- "-$$"
   sleep 5
-  kill -KILL -- "-$$"
+  kill -s KILL -- "-$$"
 ) &
 watch=$!
 wait "$work"; code=$?
@@ -59,7 +59,7 @@ if lives && [ "$(cat "$dir/key" 2>/dev/null)" = "$key" ]; then
 else
   if [ -s "$dir/pid" ]; then # what is left of an earlier one, also where only its first process is gone
     read -r pid since <"$dir/pid"
-    if lives || ! alive "$pid"; then kill -KILL -- "-$pid" 2>/dev/null; fi
+    if lives || ! alive "$pid"; then kill -s KILL -- "-$pid" 2>/dev/null; fi
   fi
   rm -f "$dir/exit" "$dir/pid" "$dir/late"
   : >"$dir/log"

@@ -11,19 +11,20 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.errors import TaskFailed
 from qcluster.facts import docker
-from qcluster.facts.jobs import ALIVE
+from qcluster.facts.groups import GROUPS
 from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 
 PROBE = (
-    ALIVE
+    GROUPS
     + """\
 home=$1 format=$2
 echo ==containers; docker ps -a --no-trunc --format "$format" 2>/dev/null
 echo ==groups
-for file in "$home"/*/run/entry.pid; do
-  [ -e "$file" ] && [ -s "${file%entry.pid}labels.json" ] && alive "$(cat "$file")" && echo "$file"
+for labels in "$home"/*/run/labels.json; do
+  run=${labels%/labels.json}
+  [ -s "$labels" ] && [ -n "$(entry "$run")$(groups "$run")" ] && echo "$run"
 done
 echo ==end
 """
@@ -36,19 +37,14 @@ docker rm -f "$@" >/dev/null
 """
 
 END = (
-    ALIVE
+    GROUPS
     + """\
-# process groups of `container_runtime: host`: the entry script passes SIGTERM on and waits for the engines
+# process groups of `container_runtime: host`: all are asked first, then waited for
 grace=$1; shift
-for file in "$@"; do kill -TERM "$(cat "$file")" 2>/dev/null; done
-left=$((grace * 5 + 50))
-for file in "$@"; do
-  while [ -e "$file" ] && alive "$(cat "$file")" && [ "$left" -gt 0 ]; do
-    sleep 0.2
-    left=$((left - 1))
-  done
-  [ "$left" -gt 0 ] || exit 1
-  rm -f "$file" "${file%entry.pid}labels.json"
+for run in "$@"; do terminate "$run"; done
+for run in "$@"; do
+  gone "$run" $((grace + 10)) || { echo "something of $run cannot be ended" >&2; exit 1; }
+  rm -f "$run/entry.pid" "$run/labels.json"
 done
 """
 )
@@ -77,13 +73,18 @@ class DeploymentStopped:
         listed = [docker.listed(line) for line in sections.get("containers", ())]
         mine = [one for one in listed if one.deployment == call.args["deployment"]]
         names = [one.name for one in mine if _chosen(call, one.name)]
-        groups = [file for file in sections.get("groups", ()) if _chosen(call, file.split("/")[-3])]
+        groups = [run for run in sections.get("groups", ()) if _chosen(call, _box(run))]
         grace = int(call.args["timeout"])
         stop = (sh(STOP, str(grace), *names, timeout=grace + 90),) if names else ()
         end = (sh(END, str(grace), *groups, timeout=grace + 90),) if groups else ()
-        stopped = [*names, *(file.split("/")[-3] for file in groups)]
+        stopped = [*names, *map(_box, groups)]
         left = sorted(one.name for one in listed if one not in mine and one.running)
         return Decision((*stop, *end), values={"stopped": stopped, "left": left}, finish=_finish)
+
+
+def _box(run: str) -> str:
+    """The name in `/home/of/the/deployment/NAME/run`."""
+    return run.split("/")[-2]
 
 
 def _chosen(call: Call, name: str) -> bool:

@@ -121,6 +121,30 @@ def test_whoever_comes_next_attaches_to_the_job_that_runs(machine: Machine) -> N
     assert machine.calls == ["began"]
 
 
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_job_over_its_limit_ends_with_what_it_started(machine: Machine) -> None:
+    over = Job(str(machine.folder / "job"), "k", 'sleep 600 & echo $! >"$STATE/calls"; wait', (), 1)
+    outcome = machine.transport.run(jobs.attach(over))
+    assert outcome.exit == 124
+    assert not alive(int(machine.calls[0]))
+
+
+def test_what_a_killed_job_had_started_is_ended_before_it_is_begun_again(machine: Machine) -> None:
+    body = 'echo $$ >>"$STATE/calls"; [ -e "$STATE/second" ] || exec sleep 600'
+    machine.transport.run(jobs.begin(job(machine.folder, body)))
+    until(lambda: len(machine.calls) == 1)
+    os.kill(int((machine.folder / "job" / "pid").read_text().split()[0]), signal.SIGKILL)
+    (machine.folder / "state" / "second").touch()
+    assert machine.transport.run(jobs.attach(job(machine.folder, body))).ok
+    assert len(machine.calls) == 2 and not alive(int(machine.calls[0]))
+
+
 def test_a_job_that_was_killed_is_begun_again(machine: Machine) -> None:
     one = job(machine.folder, 'echo began >>"$STATE/calls"; [ -e "$STATE/second" ] || sleep 60; echo done')
     machine.transport.run(jobs.begin(one))

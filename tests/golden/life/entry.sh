@@ -36,6 +36,7 @@ start() { # $1: which engine, counted from 0
   (
     setsid bash "$here/$name.sh" >"$log" 2>&1 </dev/null &
     group=$!
+    echo "$log" >"$run/$name.out" # by what it writes to, the group is known again
     echo "$group" >"$run/$name.pid"
     { wait "$group"; } 2>/dev/null # bash would say "Killed"
     code=$?
@@ -71,17 +72,17 @@ end() { # the engines named: SIGTERM, then after the grace time SIGKILL
   done
 }
 
-again() { # engines for which a restart was asked
-  local i
+again() { # engines for which a restart was asked: all of them end before the first starts
+  local i asked=() ending=()
   for i in "${!names[@]}"; do
-    if [ -e "$run/${names[$i]}.restart" ]; then
-      end "${names[$i]}"
-      start "$i"
-    fi
+    if [ -e "$run/${names[$i]}.restart" ]; then asked+=("$i") ending+=("${names[$i]}"); fi
   done
+  end "${ending[@]}"
+  for i in "${asked[@]}"; do start "$i"; done
 }
 
 mkdir -p "$run"
+readlink "/proc/$$/fd/1" >"$run/entry.out"
 echo $$ >"$run/entry.pid"
 trap 'stopping=yes' TERM INT
 load_environment
