@@ -29,7 +29,7 @@ def hosts() -> Iterator[Hosts]:
         try:
             yield made
         finally:
-            made.down()
+            made.end()
             server.stop()
 
 

@@ -56,15 +56,32 @@ def test_a_killed_engine_core_is_started_again_alone(served: Hosts) -> None:
     assert _transfers()
 
 
-def test_a_killed_api_server_leaves_no_orphan_and_down_no_process(served: Hosts) -> None:
+def test_a_killed_api_server_leaves_no_orphan_and_is_started_again(served: Hosts) -> None:
     """By itself vLLM leaves its core and worker behind, under other titles, holding memory."""
     broken, other = served.group(P), served.group(D)
     assert {title.split()[0] for title in members(broken).values()} >= {"VLLM::EngineCore", "VLLM::Worker"}
     kill(_titled(broken, "vllm serve"))
     _until(lambda: not members(broken))
+    done = served.up()
+    assert done.exit == 0, done.text
+    assert served.group(P) != broken and served.group(D) == other
+    assert _transfers()
+
+
+def test_restart_of_the_prefill_engine(served: Hosts) -> None:
+    before, other = served.group(P), served.group(D)
+    done = served.run("restart", P, "-i", str(served.inventory), "--yes")
+    assert done.exit == 0, done.text
+    assert served.group(P) != before and not members(before) and served.group(D) == other
+    assert _transfers()
+
+
+def test_down_leaves_no_process(served: Hosts) -> None:
+    groups = served.group(P), served.group(D)
+    assert engines(served.parts.root)
     done = served.down()
     assert done.exit == 0, done.text
-    assert not members(other) and not engines(served.parts.root)
+    assert not members(groups[0]) and not members(groups[1]) and not engines(served.parts.root)
     with socket.create_server((DECODE, PORT)), socket.create_server((PREFILL, PROXY)):
         pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,7 +25,6 @@ __all__ = ["Hosts", "SshServer", "make_key"]
 PREFILL, DECODE = "127.0.0.2", "127.0.0.3"
 PORT, PROXY = 17100, 17199
 SERVED = "qwen3.5"
-GIVEN = r'^vllm:prompt_tokens_by_source_total\{[^}]*source="external_kv_transfer"[^}]*\} (\S+)'
 
 INVENTORY = """\
 all:
@@ -114,6 +114,20 @@ class Hosts:
 
     def down(self) -> Ran:
         return self.run("down", str(self.inventory), "--yes", timeout=120)
+
+    def end(self) -> None:
+        """Whatever state a failed test left: nothing of it runs any more."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.down()
+        for group in self._left() - {os.getpgrp()}:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+
+    def _left(self) -> set[int]:
+        """Groups of entry scripts under this folder, and those in its pid files that hold this test's programs."""
+        noted = {int(file.read_text() or 0) for file in self.folder.glob("*/real/*/run/*.pid")}
+        scripts = {group for _, group, title in _processes() if f"{self.folder}/" in title and "/entry.sh" in title}
+        return scripts | (noted & {group for pid, group, _ in _processes() if str(self.parts.root) in _maps(pid)})
 
     def run_file(self, name: str) -> Path:
         """A file of the entry script: `p1-prefill-0.pid`, `d1-decode-0.exit`."""

@@ -7,6 +7,7 @@ NIXL connector, listening on kv_port). So not tested: Ascend kernels, HCCL, Moon
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 CONNECTOR = "MooncakeConnectorV1"
 CACHE_BYTES = 128 << 20
@@ -34,10 +35,22 @@ def _fitted(create: Any) -> Any:
     def fitted(self: Any, *args: Any, **words: Any) -> Any:
         self.kv_cache_memory_bytes = self.kv_cache_memory_bytes or CACHE_BYTES
         config = create(self, *args, **words)
-        if not (self.speculative_config and self.kv_transfer_config):
-            return config
-        # The CPU's GDN kernel takes no MTP tokens in the layout of the convolution state that a transfer needs.
-        self.speculative_config = None
-        return create(self, *args, **words)
+        if self.speculative_config and self.kv_transfer_config:
+            # The CPU's GDN kernel takes no MTP tokens in the layout of the convolution state that a transfer needs.
+            self.speculative_config = None
+            config = create(self, *args, **words)
+        return _unique(config)
 
     return fitted
+
+
+def _unique(config: Any) -> Any:
+    """A new engine id at every start, as vllm-ascend makes it (vllm_ascend/platform.py, v0.23.0).
+
+    What a decode engine knows of a prefill engine goes by this id: one that was started again must not be taken for the
+    one before, whose memory is gone.
+    """
+    transfer = config.kv_transfer_config
+    if transfer is not None:
+        transfer.engine_id = f"{transfer.engine_id}-{uuid4().hex}"
+    return config
