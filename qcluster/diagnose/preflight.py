@@ -78,6 +78,13 @@ class Question:
         return self.proxy.get("container") in self._mine
 
     @property
+    def neighbours(self) -> Mapping[str, Sequence[Part]]:
+        """Other deployments that run here, with their containers."""
+        running = [c for c in self.facts["containers"] if c["state"] == "running"]
+        names = sorted({c["deployment"] for c in running} - {"", self.deployment})
+        return {name: [c for c in running if c["deployment"] == name] for name in names}
+
+    @property
     def _mine(self) -> set[str]:
         found = (c for c in self.facts["containers"] if c["state"] == "running")
         return {c["name"] for c in found if c["deployment"] == self.deployment}
@@ -131,9 +138,10 @@ def _npus(q: Question) -> Iterator[Finding]:
 def _busy(q: Question) -> Iterator[Finding]:
     if q.ours:
         return
+    claimed = _npus_of(c for claims in q.neighbours.values() for c in claims)
     for npu in q.host["npus"]:
         why = q.facts["busy"].get(str(npu))
-        if why:
+        if why and npu not in claimed:  # else `_others` says whose it is
             yield _error("busy", why, "stop what uses it (`qcluster doctor` names the process)")
 
 
@@ -146,7 +154,10 @@ def _health(q: Question) -> Iterator[Finding]:
 
 
 def _ports(q: Question) -> Iterator[Finding]:
-    taken = {(address, port) for address, port in q.facts["listening"]}
+    claimed = [claim for claims in q.neighbours.values() for claim in _ports_of(claims)]
+    fixed = [claim for claim in claimed if claim[0] != "hccl-host"]  # those `_others` refuses
+    known = {port for _, first, last in fixed for port in range(first, last + 1)}
+    taken = {(address, port) for address, port in q.facts["listening"] if port not in known}
     for use in _host_ports(q):
         if q.proxies if use["purpose"] == "proxy" else q.ours:
             continue
@@ -218,35 +229,35 @@ def _clock(q: Question) -> Iterator[Finding]:
 
 def _others(q: Question) -> Iterator[Finding]:
     """Other deployments of this host, by what their containers claim; one that claims nothing is only named."""
-    running = [
-        c for c in q.facts["containers"] if c["state"] == "running" and c["deployment"] not in ("", q.deployment)
-    ]
-    for name in sorted({c["deployment"] for c in running}):
-        claims = [c for c in running if c["deployment"] == name]
-        if not any(c.get("ports") or c.get("npus") for c in claims):
+    level = "warning" if q.ours or q.proxies else "error"
+    for name, claims in q.neighbours.items():
+        if not _npus_of(claims) and not _ports_of(claims):
             yield Finding(
                 "warning", "others", f"the deployment {name} runs here too", "its NPUs and ports must be others"
             )
-        yield from _claimed(q, name, claims)
+        if shared := sorted(_npus_of(claims) & set(q.host["npus"])):
+            what = f"NPU {_list(shared)} belongs to the deployment {name}, which runs here"
+            yield Finding(level, "claimed-npus", what, f"give this one other `npus`, or stop {name} (qcluster down)")
+        for claim in _ports_of(claims):
+            met = [use for use in _host_ports(q) if use["first"] <= claim[2] and claim[1] < use["first"] + use["count"]]
+            for use in {use["purpose"]: use for use in reversed(met)}.values():
+                yield _taken(level, name, claim, use)
 
 
-def _claimed(q: Question, name: str, claims: Sequence[Part]) -> Iterator[Finding]:
-    level = "warning" if q.ours or q.proxies else "error"
-    shared = {npu for c in claims for npu in read_npus(c.get("npus", ""))} & set(q.host["npus"])
-    if shared:
-        what = f"NPU {_list(sorted(shared))} belongs to the deployment {name}, which runs here"
-        yield Finding(level, "claimed-npus", what, f"give this one other `npus`, or stop {name} (qcluster down)")
-    for claim in dict.fromkeys(claim for c in claims for claim in read_ports(c.get("ports", ""))):
-        met = [use for use in _host_ports(q) if use["first"] <= claim[2] and claim[1] < use["first"] + use["count"]]
-        for use in {use["purpose"]: use for use in reversed(met)}.values():
-            yield _taken(level, name, claim, use)
+def _npus_of(claims: Iterable[Part]) -> set[int]:
+    return {npu for c in claims for npu in read_npus(c.get("npus", ""))}
+
+
+def _ports_of(claims: Iterable[Part]) -> list[Claim]:
+    return list(dict.fromkeys(claim for c in claims for claim in read_ports(c.get("ports", ""))))
 
 
 def _taken(level: str, name: str, claim: Claim, use: Part) -> Finding:
     purpose, first, last = claim
-    span = str(first) if first == last else f"{first}-{last}"
-    what = f"{use['purpose']} of {use['owner']} wants port {use['first']}; {span} belong to {name} ({purpose})"
+    span = f"port {first}" if first == last else f"ports {first}-{last}"
+    what = f"{span} of the deployment {name} ({purpose}) cannot be {use['purpose']} of {use['owner']} too"
     if purpose == use["purpose"] == "hccl-host":  # HCCL's default, which the processes of a host share anyhow
+        what = f"{span}, HCCL's, are also those of the deployment {name}"
         return Finding("warning", "claimed-port", what, "HCCL_IF_BASE_PORT in the vllm_env of one of them")
     return Finding(level, "claimed-port", what, f"another port_base, kv_port or proxy_port, or stop {name}")
 

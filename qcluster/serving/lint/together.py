@@ -118,7 +118,7 @@ def running(subject: Subject) -> Iterator[Fault]:
         both = _npus(subject.plan, shared)
         wanted = [*([f"NPU {both}"] if both else []), *taken]
         if wanted:
-            what = f"{shared}, which was started from here, has {', '.join(wanted)} of {shared.name}"
+            what = f"{', '.join(wanted)} on {shared.name}: {shared}, which was started from here, has them"
             yield Fault(
                 what,
                 "qcluster down it first, or use others",
