@@ -111,12 +111,16 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class CommandRan(Event):
-    """A remote command is over; secrets are already masked. For the journal."""
+    """A remote command is over; secrets are already masked. For the journal.
+
+    `script` is what `sh -s` read from its input; other input is a file's content and is left out.
+    """
 
     host: str
     line: str
     exit: int
     elapsed: float
+    script: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,26 @@ class RunFlags:
     ask_become_pass: bool = False
     vault_password_file: str = ""
     rerun_failed: bool = False
+    html: Path | None = None
 
+
+def _page(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """Refused while nothing has begun, where a page cannot be written there."""
+    if path:
+        from qcluster.report.page import refuse
+
+        refuse(path)
+    return path
+
+
+html_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    callback=_page,
+    help="Write the run as one HTML page, also when it fails.",
+)
 
 _RUN_OPTIONS = (
     click.option(
@@ -70,6 +89,7 @@ _RUN_OPTIONS = (
     click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for the sudo password."),
     click.option("--vault-password-file", default="", metavar="FILE", help="Password of !vault values."),
     click.option("--rerun-failed", is_flag=True, help="Only hosts that failed in the last run of this playbook."),
+    html_option,
 )
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,22 +231,42 @@ def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | 
     from qcluster.report.fanout import fan_out
 
     front = _front(verb, flags)
+    plan = _document(session.plan)
     reporters: list[Callable[[Event], None]] = [front, *session.watchers]
     if journal:
         reporters.append(journal)
-        if session.plan:
-            from qcluster.serving.plan import as_json
-
-            journal.save_plan(as_json(session.plan))
-    emit = fan_out(reporters, _secrets(session.inventory))
-    session.listeners.append(emit)
-    try:
+        if plan:
+            journal.save_plan(plan)
+    with ExitStack() as last:
+        if flags.html:
+            reporters.append(last.enter_context(_paged(flags.html, plan)))
+        emit = fan_out(reporters, _secrets(session.inventory))
+        session.listeners.append(emit)
+        last.callback(session.listeners.remove, emit)
+        for reporter in filter(None, (journal, front)):
+            last.callback(getattr(reporter, "close", lambda: None))
         yield emit
+
+
+def _document(plan: Plan | None) -> dict[str, Any] | None:
+    if plan is None:
+        return None
+    from qcluster.serving.plan import as_json
+
+    return as_json(plan)
+
+
+@contextmanager
+def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event], None]]:
+    """A listener whose page is written when the run is over, however it ended."""
+    from qcluster.cli import report
+    from qcluster.report.html import HtmlReport
+
+    told = HtmlReport()
+    try:
+        yield told
     finally:
-        session.listeners.remove(emit)
-        for reporter in (front, journal):
-            if reporter and hasattr(reporter, "close"):
-                reporter.close()
+        click.echo(report.write(path, told, plan), err=True)
 
 
 def _front(verb: str, flags: RunFlags) -> Callable[[Event], None]:

@@ -6,17 +6,20 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qcluster.cli.options import RunFlags, inventory_options, run_options
-from qcluster.cli.session import Choice, opened, run_playbook
+from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.errors import UnreachableError
 from qcluster.events import Event, HostFinished
+
+if TYPE_CHECKING:
+    from qcluster.report.html import HtmlReport
 
 
 @dataclass
@@ -36,9 +39,6 @@ class Catch:
 @click.option("--pairs", type=click.IntRange(min=1), default=None, help="NPU pairs of each host pair, at least [1].")
 @click.option("--budget", type=click.FloatRange(min=1), default=None, metavar="SECONDS", help="Time for the probes.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the report as a page."
-)
 @click.option("--allow-unknown", is_flag=True, help="Exit 0 although something could not be judged.")
 @run_options
 def verify_network(
@@ -46,7 +46,6 @@ def verify_network(
     inventory_option: str | None,
     flags: RunFlags,
     as_json: bool,
-    html: Path | None,
     **how: Any,
 ) -> int:
     """Probe the NPU fabric and the host network of INVENTORY. Reads and probes; changes nothing.
@@ -60,18 +59,35 @@ def verify_network(
     caught = Catch()
     with opened(choice, flags) as session:
         session.watchers.append(caught)
-        code = run_playbook(session, "verify-network", playbook("verify-network", Path.cwd()), flags, extra_vars=extra)
+        run = _watched(session, flags)
+        book = playbook("verify-network", Path.cwd())
+        code = run_playbook(session, "verify-network", book, replace(flags, html=None), extra_vars=extra)
     report = caught.report
     if report is None and code == UnreachableError.exit_code:
         from qcluster.network.document import nothing_reached
 
         report = nothing_reached(tuple(session.inventory.hosts))
     if report is not None:
-        _show(report, flags, as_json, html)
+        _show(report, flags, as_json)
+    elif run and flags.html:
+        from qcluster.cli.report import write
+
+        click.echo(write(flags.html, run, None), err=True)
     return code
 
 
-def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool, html: Path | None) -> None:
+def _watched(session: Session, flags: RunFlags) -> HtmlReport | None:
+    """Hears the run, for its page where the check ends before it has found anything; else the page is one of links."""
+    if flags.html is None:
+        return None
+    from qcluster.report.html import HtmlReport
+
+    told = HtmlReport()
+    session.watchers.append(told)
+    return told
+
+
+def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool) -> None:
     from qcluster.report.network_text import network_lines
 
     kept = {name: value for name, value in report.items() if name not in ("changed", "failed", "msg")}
@@ -80,8 +96,8 @@ def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool, html: Path 
     elif flags.output == "human":
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         click.echo("\n".join(network_lines(kept, colour)))
-    if html:
+    if flags.html:
+        from qcluster.report import page
         from qcluster.report.network_html import network_page
 
-        html.write_text(network_page(kept), encoding="utf-8")
-        click.echo(f"report: {html}", err=True)
+        click.echo(page.write(flags.html, network_page(kept)), err=True)

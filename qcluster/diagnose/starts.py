@@ -16,6 +16,8 @@ from qcluster.diagnose.catalogue import Match, diagnose
 from qcluster.diagnose.milestones import Position
 
 LAST_LINES = 15
+MANY_UP = 4
+"""From here on the engines that are up are counted, not named."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def explain(board: Board) -> str:
 
 def _others(board: Board, first: Failure) -> Iterator[str]:
     dead = {failure.name: failure for failure in board.failures}
+    up = []
     for target in board.targets:
         if target.name == first.name or first.name == target.container:
             continue
@@ -175,6 +178,10 @@ def _others(board: Board, first: Failure) -> Iterator[str]:
             what = f"stopped because {first.name} failed ({dead[target.name].what})"
             yield f"not the cause: {target.name} on {target.host} {what}"
         elif target.name in board.done:
-            yield f"not the cause: {target.name} on {target.host} is up"
+            up.append(f"{target.name} on {target.host}")
         else:
             yield f"not the cause: {target.name} on {target.host} was at `{board.positions[target.name].text}`"
+    if len(up) > MANY_UP:
+        yield f"not the cause: {len(up)} others are up"
+    else:
+        yield from (f"not the cause: {one} is up" for one in up)

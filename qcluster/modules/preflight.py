@@ -19,7 +19,8 @@ class Preflight:
         values = {"findings": [vars(finding) for finding in findings]}
         for finding in findings:
             if finding.level == "warning":
-                progress(reach, call.host, str(finding), kind="finding", data={"id": finding.id})
+                told = {"id": finding.id, "summary": finding.what, "remedy": finding.remedy}
+                progress(reach, call.host, str(finding), kind="finding", data=told)
         errors = [str(finding) for finding in findings if finding.level == "error"]
         return Report(failed="\n".join(errors), values=values)
 

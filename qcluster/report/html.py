@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from qcluster.events import CommandRan, Event
-from qcluster.report.collect import Collector
-from qcluster.report.timeline import Bar, bars, milestones, stages
+from qcluster.report import page, timeline
+from qcluster.report.collect import Collector, Run
+from qcluster.report.network_html import heat
+from qcluster.report.startups import LABELS, PHASES, startups
 
 VERDICTS = {
-    0: ("good", "done"),
-    1: ("bad", "a task failed"),
-    2: ("bad", "bad input; nothing was changed"),
-    3: ("bad", "a host was unreachable"),
-    4: ("bad", "it runs, but does not serve correctly"),
-    130: ("warn", "interrupted; what runs on the hosts goes on"),
-    None: ("warn", "unfinished: the run was killed"),
+    0: ("good", "✓ done"),
+    1: ("bad", "✕ a task failed"),
+    2: ("bad", "✕ bad input; nothing was changed"),
+    3: ("bad", "✕ a host was unreachable"),
+    4: ("bad", "✕ it runs, but does not serve correctly"),
+    130: ("warn", "! interrupted; what runs on the hosts goes on"),
+    None: ("warn", "! unfinished: the run was killed"),
 }
+
+
+@dataclass
+class Failure:
+    """One message, and all hosts that said it."""
+
+    task: str
+    message: str
+    hosts: list[str] = field(default_factory=list)
 
 
 class HtmlReport(Collector):
@@ -27,61 +39,102 @@ class HtmlReport(Collector):
     def __init__(self) -> None:
         super().__init__()
         self.commands: dict[str, list[CommandRan]] = {}
+        self.scripts: dict[str, int] = {}
+        """Text → number: hosts get the same few scripts, so each is printed once."""
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         if isinstance(event, CommandRan):
             self.commands.setdefault(event.host, []).append(event)
+            if event.script:
+                self.scripts.setdefault(event.script, len(self.scripts) + 1)
 
     def render(self, plan: Mapping[str, Any] | None = None, picture: str = "") -> str:
         """The page. `plan` is the plan's JSON form, `picture` an SVG of its topology."""
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        loader = PackageLoader("qcluster.report", "templates")
-        environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-        return environment.get_template("run.html.j2").render(**self._page(plan, picture))
-
-    def _page(self, plan: Mapping[str, Any] | None, picture: str) -> dict[str, Any]:
         run = self.run
-        found = bars(run.plays, run.started)
+        found = timeline.bars(run.plays, run.started)
         length = max([run.elapsed, *(bar.end for bar in found)], default=0.0) or 1.0
-        kind, sentence = VERDICTS.get(run.exit, ("bad", f"exit {run.exit}"))
-        return {
-            "run": run,
-            "verdict": kind,
-            "sentence": sentence,
-            "plan": plan,
-            "picture": picture,
-            "rows": _rows(found),
-            "length": length,
-            "stages": stages(found),
-            "milestones": milestones(run.progress, run.started),
-            "failures": _failures(run.plays),
-            "findings": [moved for moved in run.progress if moved["kind"] == "finding"],
-            "commands": self.commands,
-        }
+        kind, sentence = VERDICTS.get(run.exit, ("bad", f"✕ exit {run.exit}"))
+        report = network_report(run)
+        return page.render(
+            "run.html.j2",
+            run=run,
+            began=time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started)),
+            verdict=kind,
+            sentence=sentence,
+            plan=plan,
+            picture=picture,
+            stages=timeline.stages(found),
+            rows=timeline.by_host(found, run.hosts),
+            slowest=timeline.slowest(found),
+            length=length,
+            startups=startups(run.plays, run.progress, run.started),
+            phases=PHASES,
+            labels=LABELS,
+            failures=failures(run.plays),
+            findings=list(findings(run)),
+            network=report,
+            heat=heat(report) if report else None,
+            commands=self.commands,
+            scripts=self.scripts,
+        )
 
 
-def _rows(found: Iterable[Bar]) -> dict[str, list[Bar]]:
-    rows: dict[str, list[Bar]] = {}
-    for bar in found:
-        if bar.status != "skipped":
-            rows.setdefault(bar.host, []).append(bar)
-    return rows
+def network_report(run: Run) -> Mapping[str, Any] | None:
+    """What verify-network registered, where this run was or had one (docs/schemas/verify-network.json)."""
+    for play in run.plays:
+        for task in play["tasks"]:
+            for result in task["hosts"].values():
+                if task["module"] == "verify_network" and "matrix" in result["values"]:
+                    values: Mapping[str, Any] = result["values"]
+                    return values
+    return None
 
 
-def _failures(plays: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"host": host, "task": task["task"], "role": task["role"], **result}
-        for play in plays
-        for task in play["tasks"]
-        for host, result in task["hosts"].items()
-        if result["status"] in ("failed", "unreachable") and not (result["ignored"] or result["rescued"])
-    ]
+def failures(plays: Iterable[Mapping[str, Any]]) -> list[Failure]:
+    """What failed for good. A rescue that ends the run repeats a failure that was told already."""
+    told: dict[str, Failure] = {}
+    for task, host, result in _bad_results(plays):
+        message = result["message"] or str(result["values"].get("stderr", "")) or "(no message)"
+        known = next(
+            (one for text, one in told.items() if task["module"] == "end_run" and _repeats(text, message)), None
+        )
+        failure = known or told.setdefault(message, Failure(task["task"], message))
+        if host not in failure.hosts:
+            failure.hosts.append(host)
+    return list(told.values())
 
 
-def write(path: Path, page: str) -> None:
-    """Write the page whole or not at all."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(page, encoding="utf-8")
-    beside.replace(path)
+def _bad_results(plays: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
+    """The rescued too: they are why a rescue ended the run."""
+    for play in plays:
+        for task in play["tasks"]:
+            for host, result in task["hosts"].items():
+                if result["status"] in timeline.BAD and not result["ignored"]:
+                    yield task, host, result
+
+
+def _repeats(told: str, message: str) -> bool:
+    return bool(told) and message.startswith(told.splitlines()[0])
+
+
+def findings(run: Run) -> Iterator[dict[str, str]]:
+    """Everything that was found on the way, each once, the worst first: what, what was seen, what to do."""
+    rank = ("fail", "unknown", "advisory")
+    each = {(card["summary"], card["remedy"]): card for card in map(_card, _found(run.progress))}
+    return iter(sorted(each.values(), key=lambda card: rank.index(card["verdict"])))
+
+
+def _found(progress: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (moved for moved in progress if moved["kind"] == "finding")
+
+
+def _card(moved: Mapping[str, Any]) -> dict[str, str]:
+    """A finding as templates/matrix.html.j2 shows one. Those of preflight and of the start watcher are notes."""
+    data = moved["data"]
+    place = moved["host"] if moved["subject"] == moved["host"] else f"{moved['subject']} on {moved['host']}"
+    empty = dict.fromkeys(("seen", "remedy", "id", "cause", "source"), "")
+    if "verdict" in data:  # one of verify-network, which names its hosts itself
+        return {**empty, **{key: data[key] for key in ("verdict", "summary", *empty) if key in data}}
+    told = {key: data[key] for key in empty if key in data}
+    return {**empty, **told, "verdict": "advisory", "summary": f"{place}: {data.get('summary', moved['text'])}"}

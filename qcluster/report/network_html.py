@@ -1,4 +1,4 @@
-"""The page of verify-network: one self-contained file with the heat map of all probes, zooming from hosts to NPUs."""
+"""What verify-network found as pictures: the heat map of all probes, zooming from hosts to NPUs, and its page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from qcluster.report import page
 
 VERDICTS = {
     "pass": ("pass", "The network passes."),
@@ -18,22 +20,14 @@ QUERIES = ("health", "link", "net_health", "ip", "vnic", "gateway", "netdetect",
 
 def network_page(report: Mapping[str, Any]) -> str:
     """The report (docs/schemas/verify-network.json) as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("qcluster.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("network.html.j2").render(**_page(report))
-
-
-def _page(report: Mapping[str, Any]) -> dict[str, Any]:
-    names = [host["name"] for host in report["hosts"] if host["hardware"]]
     kind, sentence = VERDICTS[report["verdict"]]
+    return page.render("network.html.j2", report=report, kind=kind, sentence=sentence, heat=heat(report))
+
+
+def heat(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates/matrix.html.j2 draws. `size` is the edge of a cell in pixels, `data` is for the page's script."""
+    names = [host["name"] for host in report["hosts"] if host["hardware"]]
     return {
-        "report": report,
-        "kind": kind,
-        "sentence": sentence,
         "names": names,
         "size": max(14, min(46, 720 // max(1, len(names)))),
         "rows": _rows(report["matrix"], names),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Plays = Sequence[Mapping[str, Any]]
+BAD = ("failed", "unreachable")
+SAME = 0.01
+"""Seconds within which two tasks count as ended together: less than an operator can see."""
+MANY_HOSTS = 32
+"""From here on a host's tasks are drawn as one bar a stage: a page with every task would hold thousands."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,42 @@ class Bar:
         return self.end - self.begin
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A role of a play (or the play's own tasks), over all its hosts. `waited` are its seconds on the critical path."""
+
+    play: str
+    name: str
+    bars: tuple[Bar, ...]
+
+    @property
+    def begin(self) -> float:
+        return min(bar.begin for bar in self.bars)
+
+    @property
+    def end(self) -> float:
+        return max(bar.end for bar in self.bars)
+
+    @property
+    def critical(self) -> tuple[Bar, ...]:
+        return tuple(bar for bar in self.bars if bar.critical)
+
+    @property
+    def waited(self) -> float:
+        return sum(bar.seconds for bar in self.critical)
+
+    @property
+    def failed(self) -> bool:
+        return any(bar.status in BAD for bar in self.bars)
+
+
 def bars(plays: Plays, started: float) -> list[Bar]:
     """Every task of every host; those on the critical path are marked."""
     found: list[Bar] = []
     for play in plays:
         own = list(_of_play(play, started))
-        slowest = last_host(own)
-        found += [_marked(bar, bar.host == slowest) for bar in own]
+        chain = set(map(id, critical_path(own)))
+        found += [replace(bar, critical=id(bar) in chain) for bar in own]
     return found
 
 
@@ -42,42 +76,59 @@ def _of_play(play: Mapping[str, Any], started: float) -> Iterator[Bar]:
         stage = task["role"] or play["play"]
         for host, result in task["hosts"].items():
             begin, end = result["started"] - started, result["finished"] - started
-            yield Bar(host, play["play"], stage, task["task"], result["status"], begin, max(begin, end))
+            status = "ignored" if result["ignored"] or result["rescued"] else result["status"]
+            yield Bar(host, play["play"], stage, task["task"], status, begin, max(begin, end))
 
 
-def last_host(own: Iterable[Bar]) -> str:
-    """The host that finished a play last: the others waited for it."""
-    return max(own, key=lambda bar: bar.end, default=Bar("", "", "", "", "", 0, 0)).host
+def critical_path(own: Sequence[Bar]) -> list[Bar]:
+    """What the end of a play waited for: the task that ended last, what ended last before it began, and so on back.
+
+    Where several ended together it stays on its host; a `run_once` of another host is what the others waited for.
+    """
+    ordered = sorted((bar for bar in own if bar.status != "skipped"), key=lambda bar: bar.end)
+    path: list[Bar] = []
+    while ordered:
+        last = _before(ordered, path[-1]) if path else ordered[-1]
+        path.append(last)
+        ordered = [bar for bar in ordered if bar.end <= last.begin + SAME and bar is not last]
+    return path[::-1]
 
 
-def _marked(bar: Bar, critical: bool) -> Bar:
-    return Bar(bar.host, bar.play, bar.stage, bar.task, bar.status, bar.begin, bar.end, critical)
+def _before(ordered: Sequence[Bar], following: Bar) -> Bar:
+    latest = ordered[-1].end
+    together = [bar for bar in ordered if bar.end >= latest - SAME]
+    return next((bar for bar in reversed(together) if bar.host == following.host), together[-1])
 
 
-def stages(found: Iterable[Bar]) -> dict[str, float]:
-    """Seconds of the critical path by stage (role), longest first."""
-    spent: dict[str, float] = {}
+def stages(found: Iterable[Bar]) -> list[Stage]:
+    """The stages in the order in which they began."""
+    grouped: dict[tuple[str, str], list[Bar]] = {}
     for bar in found:
-        if bar.critical:
-            spent[bar.stage] = spent.get(bar.stage, 0.0) + bar.seconds
-    return dict(sorted(spent.items(), key=lambda entry: -entry[1]))
+        grouped.setdefault((bar.play, bar.stage), []).append(bar)
+    made = [Stage(play, name, tuple(own)) for (play, name), own in grouped.items()]
+    done = (stage for stage in made if any(bar.status != "skipped" for bar in stage.bars))
+    return sorted(done, key=lambda stage: stage.begin)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One milestone of one instance: when it was reached, in seconds since the run began."""
+def by_host(found: Sequence[Bar], hosts: Iterable[str]) -> dict[str, list[Bar]]:
+    """Each host's bars, hosts in the inventory's order. What was skipped takes no time and has no bar."""
+    rows: dict[str, list[Bar]] = {host: [] for host in hosts}
+    for bar in found:
+        if bar.status != "skipped":
+            rows.setdefault(bar.host, []).append(bar)
+    drawn = {host: own for host, own in rows.items() if own}
+    return drawn if len(drawn) <= MANY_HOSTS else {host: list(_joined(own)) for host, own in drawn.items()}
 
-    text: str
-    at: float
-    done: float
-    total: float
+
+def _joined(own: Sequence[Bar]) -> Iterator[Bar]:
+    """A host's bars, one a stage: its task is the number of tasks, its status the worst."""
+    for stage in stages(own):
+        worst = next((word for word in (*BAD, "changed") if any(bar.status == word for bar in stage.bars)), "ok")
+        told = f"{stage.name}: {len(stage.bars)} tasks"
+        first = stage.bars[0]
+        yield Bar(first.host, stage.play, stage.name, told, worst, stage.begin, stage.end, bool(stage.critical))
 
 
-def milestones(progress: Iterable[Mapping[str, Any]], started: float) -> dict[str, list[Step]]:
-    """The start-up of each instance, in the order reached."""
-    steps: dict[str, list[Step]] = {}
-    for moved in progress:
-        if moved["kind"] == "milestone":
-            step = Step(moved["text"], moved["at"] - started, moved["done"], moved["total"])
-            steps.setdefault(moved["subject"], []).append(step)
-    return steps
+def slowest(found: Iterable[Bar], count: int = 15) -> list[Bar]:
+    """The tasks that took longest, for those who read tables rather than pictures."""
+    return sorted(found, key=lambda bar: -bar.seconds)[:count]

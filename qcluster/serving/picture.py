@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -9,7 +10,10 @@ from qcluster.serving.plan import HostPlan, Instance, Plan
 
 CELL, GAP, PAD, PER_ROW, HEAD = 30, 4, 14, 8, 46
 WIDTH = PER_ROW * (CELL + GAP) - GAP + 2 * PAD
-COLUMN = WIDTH + 120
+ROAD = 120
+"""Between the two sides: where the KV cache goes."""
+MANY = 9
+"""Ways between hosts from which on one arrow stands for all of them."""
 _COLUMNS = {"prefill": 0, "standalone": 0, "decode": 1}
 _STYLE = "text{font-family:sans-serif;font-size:12px;fill:#222}.small{font-size:10px}.title{font-weight:bold}"
 
@@ -32,27 +36,34 @@ def _height(host: HostPlan) -> int:
 
 
 def _places(plan: Plan) -> dict[str, tuple[int, int]]:
-    """The upper left corner of each host: prefill left, decode right."""
-    below = {0: 90, 1: 90}
-    places = {}
+    """The upper left corner of each host: prefill left, decode right, each side as wide as it is high."""
+    sides: dict[int, list[HostPlan]] = {0: [], 1: []}
     for host in plan.hosts:
-        column = _COLUMNS.get(host.roles[0] if host.roles else "standalone", 0)
-        places[host.name] = (PAD + column * COLUMN, below[column])
-        below[column] += _height(host) + 2 * PAD
-    return places
+        sides[_COLUMNS.get(host.roles[0] if host.roles else "standalone", 0)].append(host)
+    places: dict[str, tuple[int, int]] = {}
+    left = PAD
+    for side in sides.values():
+        columns = max(1, round(math.sqrt(len(side) / 2)))
+        tall = max((_height(host) for host in side), default=0) + 2 * PAD
+        for position, host in enumerate(side):
+            row, column = divmod(position, columns)
+            places[host.name] = (left + column * (WIDTH + PAD), 90 + row * tall)
+        left += columns * (WIDTH + PAD) - PAD + ROAD
+    return {host.name: places[host.name] for host in plan.hosts}
 
 
 def colour(position: int, count: int, role: str) -> str:
     """Prefill in blues, decode in greens, standalone in ambers; neighbours differ."""
     start = {"prefill": 200, "decode": 100, "standalone": 25}.get(role, 0)
-    light = 82 - (position % 4) * 9
+    light = 86 - (position % 3) * 8  # never so dark that the number on it could not be read
     return f"hsl({start + (position * 50) // max(count, 1)},65%,{light}%)"
 
 
 def _host(plan: Plan, host: HostPlan, place: tuple[int, int]) -> Iterator[str]:
     x, y = place
     roles = "+".join(host.roles)
-    yield f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{_height(host)}" rx="6" fill="#fff" stroke="#888"/>'
+    size = f'width="{WIDTH}" height="{_height(host)}"'
+    yield f'<rect class="box" x="{x}" y="{y}" {size} rx="6" fill="#fff" stroke="#888"/>'
     yield f'<text class="title" x="{x + PAD}" y="{y + 18}">{escape(host.name)} · {escape(roles)}</text>'
     detail = f"{host.address} · {host.hardware} · {len(host.npus)} NPUs"
     yield f'<text class="small" x="{x + PAD}" y="{y + 34}">{escape(detail)}</text>'
@@ -75,26 +86,32 @@ def _owners(instances: Sequence[Instance]) -> Mapping[int, tuple[str, str]]:
 
 def _npu(npu: int, owners: Mapping[int, tuple[str, str]], at: tuple[int, int]) -> Iterator[str]:
     owner, fill = owners.get(npu, ("idle", "#eee"))
-    yield f'<g><title>NPU {npu}: {escape(owner)}</title><rect x="{at[0]}" y="{at[1]}" width="{CELL}" height="{CELL}"'
+    yield f'<g class="npu"><title>NPU {npu}: {escape(owner)}</title>'
+    yield f'<rect x="{at[0]}" y="{at[1]}" width="{CELL}" height="{CELL}"'
     yield f' rx="3" fill="{fill}" stroke="#666"/><text class="small" x="{at[0] + 8}" y="{at[1] + 19}">{npu}</text></g>'
 
 
 def _links(plan: Plan, places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """KV goes from every prefill host to every decode host."""
     sides = [[host for host in plan.hosts if role in host.roles] for role in ("prefill", "decode")]
-    for one in sides[0]:
-        for other in sides[1]:
-            (x1, y1), (x2, y2) = places[one.name], places[other.name]
-            if one is not other:
-                yield f'<path d="M{x1 + WIDTH},{y1 + 40} L{x2},{y2 + 40}" stroke="#4a7" stroke-width="2" fill="none"/>'
+    ways = [(places[one.name], places[other.name]) for one in sides[0] for other in sides[1] if one is not other]
+    if len(ways) > MANY:
+        x1, x2 = max(x for (x, _), _ in ways) + WIDTH + PAD, min(x for _, (x, _) in ways) - PAD
+        y = 90 + (max(y for _, (_, y) in ways) - 90) // 2 + 50
+        yield f'<path d="M{x1},{y} L{x2},{y} m-14,-9 l14,9 l-14,9" stroke="#4a7" stroke-width="5" fill="none"/>'
+        yield f'<text class="small" x="{x1}" y="{y - 16}">KV: each to each</text>'
+        return
+    for (x1, y1), (x2, y2) in ways:
+        yield f'<path d="M{x1 + WIDTH},{y1 + 40} L{x2},{y2 + 40}" stroke="#4a7" stroke-width="2" fill="none"/>'
 
 
 def _proxy(plan: Plan, places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     if plan.proxy is None:
         return
-    middle = PAD + (COLUMN + WIDTH) // 2
+    middle = (min(x for x, _ in places.values()) + max(x for x, _ in places.values()) + WIDTH) // 2
     for x, y in places.values():
-        yield f'<path d="M{middle},52 L{x + WIDTH // 2},{y}" stroke="#bbb" stroke-dasharray="4 3" fill="none"/>'
+        if y == 90:  # those below would be reached through others
+            yield f'<path d="M{middle},52 L{x + WIDTH // 2},{y}" stroke="#bbb" stroke-dasharray="4 3" fill="none"/>'
     text = f"proxy {plan.proxy.address}:{plan.proxy.port}"
     yield f'<rect x="{middle - 110}" y="18" width="220" height="34" rx="6" fill="#fde9c8" stroke="#888"/>'
-    yield f'<text class="title" x="{middle - 98}" y="40">{escape(text)}</text>'
+    yield f'<text class="title proxy" x="{middle - 98}" y="40">{escape(text)}</text>'

@@ -25,7 +25,7 @@ class Watched:
         return self._inner.host
 
     def run(self, command: Command, on_output: OnOutput | None = None) -> Outcome:
-        return self._told(str(command), self._inner.run(command, on_output))
+        return self._told(str(command), self._inner.run(command, on_output), _script(command))
 
     def put(self, put: Put) -> Outcome:
         return self._told(f"put {put.path}", self._inner.put(put))
@@ -42,6 +42,12 @@ class Watched:
     def close(self) -> None:
         self._inner.close()
 
-    def _told(self, line: str, outcome: Outcome) -> Outcome:
-        self._tell(CommandRan(time.time(), self.host, line, outcome.exit, outcome.elapsed))
+    def _told(self, line: str, outcome: Outcome, script: str = "") -> Outcome:
+        self._tell(CommandRan(time.time(), self.host, line, outcome.exit, outcome.elapsed, script))
         return outcome
+
+
+def _script(command: Command) -> str:
+    """The script that a shell was given on its input, as it was sent."""
+    is_script = command.argv[:2] == ("sh", "-s") and not command.secret
+    return command.stdin.decode("utf-8", "replace") if is_script else ""

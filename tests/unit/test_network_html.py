@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
 import pytest
+from browser import browse, measured
 from network_stand import Cluster
 
 from qcluster.network.dialogue import Dialogue
@@ -57,25 +56,9 @@ def test_no_state_is_told_by_colour_alone():
     assert ">5✕</span>" in page
 
 
-CHROMIUM = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-def browse(tmp_path, page, *more):
-    """What Chromium makes of the page once its script has run."""
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "headless Chromium is needed: apt-get install chromium"
-    address = (tmp_path / "page.html").as_uri()
-    command = [program, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1200,1500", *more, address]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-
-
 @pytest.mark.browser
 def test_in_chromium_the_worst_pair_is_zoomed_npu_by_npu(tmp_path):
-    dom = browse(tmp_path, network_page(report(3)), "--dump-dom")
+    dom = browse(tmp_path, network_page(report(3))).dom
     zoom = dom[dom.index('id="zoom"') : dom.index('id="strips"')]
     assert re.search(r"<h3>node-1 → node-(0|2), NPU by NPU</h3>", zoom)
     assert zoom.count("<td ") == 16 * 16
@@ -96,14 +79,16 @@ cell.dispatchEvent(new MouseEvent("mouseover", {bubbles: true})); }
 @pytest.mark.browser
 def test_in_chromium_a_click_zooms_and_hovering_shows_the_probes(tmp_path):
     page = network_page(report(3)).replace("</body>", CLICK)
-    dom = browse(tmp_path, page, "--dump-dom")
+    dom = browse(tmp_path, page).dom
     assert "<h3>node-2 → node-0, NPU by NPU</h3>" in dom
     assert re.search(r'<div id="tip"[^>]*>node-2 → node-0: \d+ of \d+ probes passed, TP95 up to 9.5 µs</div>', dom)
 
 
 @pytest.mark.browser
-def test_in_chromium_it_draws(tmp_path):
+def test_in_chromium_it_draws_and_can_be_read_in_light_and_dark(tmp_path):
     picture = tmp_path / "page.png"
-    browse(tmp_path, network_page(report()), f"--screenshot={picture}")
+    seen = measured(tmp_path, network_page(report()), f"--screenshot={picture}")
+    assert (seen.console, seen.measured["requests"]) == ([], [])
+    assert [theme for theme in ("light", "dark") if seen.measured[theme]["weak"]] == [], seen.measured
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 20_000
