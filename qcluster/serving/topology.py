@@ -140,7 +140,7 @@ def _too_big(placement: Placement, wanted: int) -> Problem:
     if step > have:
         what = f"one rank (tp·pp·pcp) needs {step} NPUs, {holds}; a rank over several hosts is not planned"
         written = (name for name in ("pp", "tp", "npus") if name in placement.variables)
-        return placement.problem(next(written, "tp"), what, "lower tp or pp")
+        return placement.problem(next(written, "tp"), what, "lower tp or pp; a dp group may span hosts")
     what = f"{wanted} × {step} (tp·pp·pcp) needs {wanted * step} NPUs, {holds}"
     return placement.problem("dp" if placement.settings.dp != 1 else "tp", what, "lower dp or tp")
 

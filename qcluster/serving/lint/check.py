@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcluster.errors import Problem
@@ -50,7 +50,18 @@ def check(drafted: Drafted, rules: Sequence[Rule] = RULES, others: Sequence[Neig
     subject = Subject(drafted, tuple(others))
     known = list(_ignores(drafted))
     found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
-    return ordered({*found, *_unexplained(known)})
+    return ordered(_merged(ordered({*found, *_unexplained(known)})))
+
+
+def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What holds for several hosts alike is told once, at the first of them."""
+    alike: dict[tuple[str, ...], list[Finding]] = {}
+    for one in findings:
+        variable = one.path.partition(": ")[2]
+        alike.setdefault((one.rule, one.file, variable, one.what, one.hint, one.ignored), []).append(one)
+    for same in alike.values():
+        owners = ", ".join(dict.fromkeys(one.path.partition(": ")[0] for one in same))
+        yield replace(same[0], path=": ".join([owners, *same[0].path.split(": ")[1:]]))
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
