@@ -24,6 +24,8 @@ COMMANDS = {
     "init": Entry("init", "init", "Write a commented inventory."),
     "advise": Entry("advise", "advise", "Propose dp and tp for a model, with the arithmetic."),
     "smoke": Entry("smoke", "smoke", "Prove again that a running deployment serves."),
+    "bench": Entry("bench", "bench", "Measure how fast a deployment answers."),
+    "eval": Entry("eval", "eval_", "Measure how well a deployment answers."),
     "doctor": Entry("doctor", "doctor", "Read the logs and name the most likely cause."),
     "restart": Entry("restart", "restart", "Restart instances without losing requests."),
     "supervise": Entry("supervise", "supervise", "Restart what dies, with backoff and a limit."),

@@ -18,11 +18,13 @@ SHELL = {
 } | {"python3": "hostpython3", "pip": "pip"}
 HUBS = {"modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
 ENGINES = {"vllm": "vllm", "vllm-router": "router"}
+JUDGES = {"lm_eval": "lm_eval", "ais_bench": "ais_bench"}
 PYTHON = {"docker": "docker", **HUBS, **ENGINES}
 IMAGE_SHELL = {name: name for name in ("hccn_tool", "npu-smi", "ip", "python3", "pip", "date")} | {"python": "python3"}
 IMAGE_PYTHON = {
     **HUBS,
     **ENGINES,
+    **JUDGES,
     "load_balance_proxy_server_example.py": "proxy",
     "load_balance_proxy_layerwise_server_example.py": "proxy_layerwise",
 }

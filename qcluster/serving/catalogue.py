@@ -36,7 +36,7 @@ class RoleRecipe:
 
 @dataclass(frozen=True)
 class Variant:
-    """One served model of a family. `weights_gb` in 10⁹ bytes."""
+    """One served model of a family. `weights_gb` in 10⁹ bytes; `scores` are published ones, for `qcluster eval`."""
 
     name: str
     weights: str
@@ -44,6 +44,7 @@ class Variant:
     since: str = ""
     weights_gb: float = 0
     args: Args = field(default_factory=dict)
+    scores: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

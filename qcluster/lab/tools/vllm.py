@@ -42,8 +42,24 @@ def _other(argv: list[str]) -> None:
         version = ".".join(str(part) for part in read_version(os.environ.get("QCLUSTER_LAB_IMAGE", "")))
         here.say(f"{version} ({here.SIMULATION})")
         sys.exit(0)
-    here.complain(f"vllm ({here.SIMULATION}): only `vllm serve MODEL` and `vllm --version` are simulated")
+    if argv[1:2] == ["bench"]:
+        sys.exit(_bench(argv[2:]))
+    here.complain(f"vllm ({here.SIMULATION}): only `vllm serve MODEL`, `vllm bench` and `vllm --version` are simulated")
     sys.exit(2)
+
+
+def _bench(words: list[str]) -> int:
+    """`vllm bench serve|latency|throughput`."""
+    if words[:1] == ["serve"]:
+        from qcluster.lab.tools.bench import serve
+
+        return serve.main(words[1:])
+    if words[:1] in (["latency"], ["throughput"]):
+        from qcluster.lab.tools.bench import offline
+
+        return offline.main(words[0], words[1:])
+    here.complain("usage: vllm bench {serve,latency,throughput} [options]")
+    return 2
 
 
 def _options(words: list[str]) -> Options:

@@ -145,7 +145,7 @@ class Api:
             model=model,
             prompt=prompt,
             limit=int(asked) if asked is not None else longest - used,
-            least=int(body.get("min_tokens", 0)),
+            least=int((body.get("max_tokens") or 0) if body.get("ignore_eos") else body.get("min_tokens", 0)),
             stream=bool(body.get("stream")),
             usage=bool((body.get("stream_options") or {}).get("include_usage")),
             params=body.get("kv_transfer_params") or {},

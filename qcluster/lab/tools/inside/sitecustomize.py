@@ -21,7 +21,7 @@ PACKAGES = {
     "mooncake-transfer-engine-npu": MOONCAKE,
     "torch-npu": "2.10.0",
 }
-MODULES = ("vllm", "vllm_ascend", "mooncake", "mooncake.engine", "torch_npu")
+MODULES = ("vllm", "vllm_ascend", "mooncake", "mooncake.engine", "torch_npu", "lm_eval")
 
 
 class Made(Distribution):
@@ -42,7 +42,11 @@ class Inside(DistributionFinder, Loader):
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         missing = name.startswith("mooncake") and os.path.exists(f"{LAB}/faults/no-mooncake/{HOST}")
-        return ModuleSpec(name, self, is_package=True) if name in MODULES and not missing else None
+        if name not in MODULES or missing:
+            return None
+        spec = ModuleSpec(name, self, is_package=True)
+        spec.submodule_search_locations = [f"{LAB}/image/{name}"]
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
