@@ -10,6 +10,7 @@ from typing import Any
 from qcluster.serving import catalogue
 from qcluster.serving.claims import Claim, read_npus, read_ports
 from qcluster.serving.ports import spans
+from qcluster.serving.situation import holds
 
 GIB = 1024 * 1024
 IMAGE_ROOM = 25 * GIB
@@ -93,8 +94,8 @@ class Question:
 def judge(question: Question) -> tuple[Finding, ...]:
     """Everything that stands in the way, errors first."""
     checks = (
-        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _clock, _hccn, _foreign,
-        _others,
+        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _driver_needs, _clock,
+        _hccn, _foreign, _others,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(question)]
     return tuple(sorted(found, key=lambda finding: finding.level != "error"))
@@ -214,6 +215,17 @@ def _driver(q: Question) -> Iterator[Finding]:
     if wanted and have and _numbers(have) < _numbers(wanted):
         what = f"driver {have} is older than {wanted}, which {q.release} is made for"
         yield Finding("warning", "driver", what, "upgrade it if engines fail with EI or EL codes (vllm-ascend#5468)")
+
+
+def _driver_needs(q: Question) -> Iterator[Finding]:
+    """Variables that an older driver does not understand."""
+    have = q.facts.get("driver", "")
+    situation = {"release": q.release, "hardware": q.host["hardware"]}
+    for need in catalogue.releases()["driver_needs"]:
+        asked = [one["name"] for one in q.instances if one["env"].get(need["env"], "0") not in ("", "0")]
+        if asked and have and holds(need["when"], situation) and _numbers(have) < _numbers(need["driver"]):
+            what = f"driver {have} is too old for {need['env']} ({asked[0]}): it needs {need['driver']}"
+            yield Finding("warning", "driver-feature", what, f"upgrade the driver, or {need['env']}: null in vllm_env")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
-from qcluster.serving.plan import Container, HostPlan, Instance
+from qcluster.serving.options import options
+from qcluster.serving.plan import Container, DraftModel, HostPlan, Instance
 from qcluster.serving.settings import Placement
 from qcluster.serving.topology import Slot
 
@@ -97,7 +99,27 @@ def _host(deployment: Deployment, name: str, everyone: Sequence[Slot], instances
         weights_shared=first.settings.weights_shared,
         containers=tuple(_containers(deployment, own, everyone)),
         digest="",
+        drafts=_drafts(weights_dir(first), [one for one in instances if one.host == name]),
     )
+
+
+def _drafts(weights: str, own: Sequence[Instance]) -> tuple[DraftModel, ...]:
+    """The draft models that the host's engines name by a folder; a hub id is left to the lint (QC604)."""
+    paths = dict.fromkeys(draft_path(one.argv) for one in own)
+    return tuple(DraftModel(path, _hub_id(path, weights)) for path in paths if path)
+
+
+def draft_path(argv: Sequence[str]) -> str:
+    """The folder of the draft model in a command line; empty where the model drafts for itself (MTP)."""
+    config = options(argv).get("speculative-config")
+    named = config.get("model") if isinstance(config, dict) else ""
+    own = not isinstance(named, str) or named == argv[2]
+    return "" if own or not str(named).startswith(("/", "<fact:home>/")) else str(named)
+
+
+def _hub_id(path: str, weights: str) -> str:
+    below = path.removeprefix(f"{weights}/")
+    return below if below != path and re.fullmatch(r"[^/]+/[^/]+", below) else ""
 
 
 def _hardware(placement: Placement) -> str:

@@ -70,6 +70,16 @@ class Container:
 
 
 @dataclass(frozen=True)
+class DraftModel:
+    """A second model for speculative decoding (`speculative-config: {model: …}`), in a folder of its own.
+
+    `id` is what the hub calls it, where its folder is `weights_dir/ORG/NAME`; else the folder must be there already."""
+
+    path: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
 class HostPlan:
     """One machine's part. `digest` covers all of it: only what differs moves.
 
@@ -86,6 +96,7 @@ class HostPlan:
     weights_shared: bool
     containers: tuple[Container, ...]
     digest: str
+    drafts: tuple[DraftModel, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,14 @@ def test_preflight_of_a_host_that_only_runs_the_proxy(tmp_path: Path, change: di
     assert [one.id for one in judged(document(tmp_path, GATEWAY), "g", {**BARE, **change})] == ids
 
 
+@pytest.mark.parametrize(("driver", "told"), [("25.5.1", []), ("25.2.0", ["driver-feature"]), ("", [])])
+def test_a_variable_may_need_a_newer_driver(tmp_path: Path, driver: str, told: list[str]) -> None:
+    text = INVENTORY.replace("npus: 4}", "npus: 4, vllm_env: {ASCEND_ENABLE_USE_FABRIC_MEM: 1}}")
+    found = judged(document(tmp_path, text), "p1", {"driver": driver})
+    assert [one.id for one in found] == told
+    assert all("it needs 25.5" in one.what and "(p1-prefill-0)" in one.what for one in found)
+
+
 def test_a_reserved_list_is_not_overwritten(tmp_path: Path) -> None:
     (found,) = judged(document(tmp_path), "p1", {"reserved": [[60000, 60031], [8080, 8080]]})
     setting = "net.ipv4.ip_local_reserved_ports=8080,36000-36003,60000-60031"

@@ -16,7 +16,7 @@ from qcluster.serving.difference import Running, difference
 from qcluster.serving.flags import Layer, fold, words
 from qcluster.serving.options import options
 from qcluster.serving.picture import svg
-from qcluster.serving.plan import Plan
+from qcluster.serving.plan import DraftModel, Plan
 
 MOE = {"weights": "org/big-moe", "served_name": "big", "shape": "moe"}
 FACTS = HostFacts("a3", "enp1s0", "/root", npus=tuple(range(16)))
@@ -177,6 +177,25 @@ def test_an_explicit_kv_config_is_taken_as_it_is(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, prefill={"vllm_args": {"kv-transfer-config": config}})
     assert flags(plan)["kv-transfer-config"] == config
     assert plan.instances[0].kv_port == 41000
+
+
+@pytest.mark.parametrize(
+    ("model", "drafts"),
+    [
+        ("{{ weights_dir }}/org/draft", [DraftModel("<fact:home>/.cache/qcluster/org/draft", "org/draft")]),
+        ("{{ weights_dir }}/draft", [DraftModel("<fact:home>/.cache/qcluster/draft")]),
+        ("/data/org/draft", [DraftModel("/data/org/draft")]),
+        ("org/draft", []),
+    ],
+)
+def test_the_draft_model_is_part_of_its_hosts(tmp_path: Path, model: str, drafts: list[DraftModel]) -> None:
+    config = {"method": "eagle3", "model": model, "num_speculative_tokens": 3}
+    plan = plan_of(
+        tmp_path, vars={"vllm_args": {"speculative-config": config}, "model": {"weights": "o/m", "shape": "dense"}}
+    )
+    assert [list(host.drafts) for host in plan.hosts] == [drafts, drafts]
+    bound = bind(plan, {"p1": FACTS, "d1": FACTS})
+    assert all(one.path.startswith("/") for host in bound.hosts for one in host.drafts)
 
 
 def test_a_kv_config_written_as_json_is_read(tmp_path: Path) -> None:
