@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted
-from qcluster.report.serialise import event_record, plain
+from qcluster.report.serialise import event_line, event_record, plain
 
 
 class Journal:
@@ -27,7 +27,7 @@ class Journal:
         self._head: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
-        self._events.write(json.dumps(event_record(event), ensure_ascii=False) + "\n")
+        self._events.write(event_line(event) + "\n")
         self._events.flush()
         if isinstance(event, RunStarted):
             self._head = event_record(event)

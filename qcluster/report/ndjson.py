@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO
 
 from qcluster.events import Event
-from qcluster.report.serialise import event_record
+from qcluster.report.serialise import event_line
 
 
 class NdjsonReporter:
@@ -14,5 +13,5 @@ class NdjsonReporter:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        self._stream.write(json.dumps(event_record(event), ensure_ascii=False) + "\n")
+        self._stream.write(event_line(event) + "\n")
         self._stream.flush()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
 from paramiko.ssh_exception import SSHException
 
-from qcluster.errors import ConnectionRefused, ConnectTimeout, NameResolutionError, UnreachableError
+from qcluster.errors import ConnectionRefused, ConnectTimeout, UnreachableError
 from qcluster.transport.keyring import Keyring
 from qcluster.transport.known_hosts import KnownKey, known_keys, verify
 from qcluster.transport.login import log_in
 from qcluster.transport.target import Target
-from qcluster.transport.wire import Wire, tune
+from qcluster.transport.tcp import Early, connect, place
+from qcluster.transport.wire import Wire
 
 _GREETING_TIMEOUT = 30.0
 """Seconds that a server may take for its banner and for each answer to a login."""
@@ -23,9 +23,10 @@ class HungUp(UnreachableError):
     """The server closed the connection before the login: too busy (MaxStartups), or starting."""
 
 
-def dial(target: Target, ring: Keyring, gateway: Wire | None = None) -> Wire:
+def dial(target: Target, ring: Keyring, gateway: Wire | None = None, early: Early | None = None) -> Wire:
     """A connection that is ready for commands. Raises `UnreachableError` and its kinds."""
-    wire = Wire(_through(gateway, target) if gateway else _connect(target))
+    sock = early.take() if early else None
+    wire = Wire(sock or (_through(gateway, target) if gateway else connect(target)))
     try:
         known = known_keys(target)
         _handshake(wire, target, known)
@@ -33,7 +34,7 @@ def dial(target: Target, ring: Keyring, gateway: Wire | None = None) -> Wire:
         log_in(wire, target, ring)
     except (SSHException, EOFError, OSError) as error:
         wire.close()
-        raise UnreachableError(target.name, f"SSH with {_place(target)} failed: {error}") from error
+        raise UnreachableError(target.name, f"SSH with {place(target)} failed: {error}") from error
     except BaseException:
         wire.close()
         raise
@@ -63,38 +64,12 @@ def patiently(attempt: Callable[[], Wire], again: bool) -> Wire:
     return tries(attempt)
 
 
-def _place(target: Target) -> str:
-    return f"{target.address}:{target.port}"
-
-
-def _connect(target: Target) -> socket.socket:
-    place = _place(target)
-    try:
-        sock = socket.create_connection((_name(target.address), target.port), target.connect_timeout)
-    except socket.gaierror as error:
-        raise NameResolutionError(target.name, f"{target.address} has no address: {error.strerror}") from error
-    except ConnectionRefusedError as error:
-        raise ConnectionRefused(target.name, f"{place} refused the connection", "is sshd running there?") from error
-    except TimeoutError as error:
-        waited = f"{target.connect_timeout:g} s"
-        raise ConnectTimeout(target.name, f"{place} did not answer within {waited}") from error
-    except OSError as error:
-        raise UnreachableError(target.name, f"{place}: {error.strerror}") from error
-    tune(sock)
-    return sock
-
-
-def _name(address: str) -> Any:
-    """Bytes where they suffice: text would load the tables of international names, 10 ms for nothing."""
-    return address.encode() if address.isascii() else address
-
-
 def _through(gateway: Wire, target: Target) -> Any:
     to, origin = (target.address, target.port), ("127.0.0.1", 0)
     try:
         return gateway.open_channel("direct-tcpip", to, origin, timeout=target.connect_timeout)
     except (SSHException, EOFError) as error:
-        what = f"the gateway {gateway.getpeername()[0]} cannot reach {_place(target)}: {error}"
+        what = f"the gateway {gateway.getpeername()[0]} cannot reach {place(target)}: {error}"
         raise UnreachableError(target.name, what) from error
 
 
@@ -108,10 +83,10 @@ def _handshake(wire: Wire, target: Target, known: list[KnownKey]) -> None:
     try:
         wire.start_client(timeout=max(target.connect_timeout, _GREETING_TIMEOUT))
     except (EOFError, OSError) as error:
-        raise HungUp(target.name, f"{_place(target)} closed the connection before the login") from error
+        raise HungUp(target.name, f"{place(target)} closed the connection before the login") from error
     except SSHException as error:
         kind = HungUp if isinstance(error.__context__, EOFError | OSError) else UnreachableError
-        raise kind(target.name, f"no SSH on {_place(target)}: {error}") from error
+        raise kind(target.name, f"no SSH on {place(target)}: {error}") from error
 
 
 def _base(kind: str) -> str:

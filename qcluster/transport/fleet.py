@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qcluster.transport.base import Transport
+from qcluster.transport.late import LateTransport
 from qcluster.transport.settings import Settings
 from qcluster.transport.watched import OnCommand, Watched
 
@@ -25,7 +25,7 @@ class Fleet(Mapping[str, Transport]):
 
     def __init__(self, settings: Mapping[str, Settings], on_command: OnCommand | None = None):
         self._settings, self._on_command = settings, on_command
-        self._lock = threading.Lock()
+        self._lock, self._importing = threading.Lock(), threading.Lock()
         self._made: dict[str, Transport] = {}
         self._shared: Gateways | None = None
 
@@ -48,18 +48,17 @@ class Fleet(Mapping[str, Transport]):
             from qcluster.transport.local import LocalTransport
 
             return LocalTransport(settings.name, settings.become)
-        from qcluster.transport import library  # noqa: F401  # first: it imports Paramiko the short way
-        from qcluster.transport.ssh import SshTransport
-
-        gateways = self._gateways()
-        return SshTransport(settings.name, partial(gateways.dial, settings), settings.become)
+        return LateTransport(settings, self._gateways)
 
     def _gateways(self) -> Gateways:
-        """Paramiko is imported here, by the first host that needs it."""
-        from qcluster.transport.gateways import Gateways
+        """Paramiko is imported here, by the first host that needs it; the others wait, their sshd at work."""
+        with self._importing:
+            if self._shared is None:
+                from qcluster.transport import library  # noqa: F401  # first: it imports Paramiko the short way
+                from qcluster.transport.gateways import Gateways
 
-        self._shared = self._shared or Gateways()
-        return self._shared
+                self._shared = Gateways()
+            return self._shared
 
     def close(self) -> None:
         with self._lock:

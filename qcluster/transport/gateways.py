@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from qcluster.transport.dial import dial, patiently
 from qcluster.transport.keyring import Keyring
-from qcluster.transport.settings import Settings
-from qcluster.transport.target import Target, resolve
+from qcluster.transport.target import Target
+from qcluster.transport.tcp import Early
 from qcluster.transport.wire import Wire
 
 _HANDSHAKES = 24
@@ -24,15 +24,14 @@ class Gateways:
         self._locks: dict[tuple[Target, ...], threading.Lock] = {}
         self._open: dict[tuple[Target, ...], Wire] = {}
 
-    def dial(self, settings: Settings, again: bool = False) -> Wire:
+    def dial(self, early: Early, again: bool = False) -> Wire:
         """A new connection to a host, through its gateways where it has any."""
-        target = resolve(settings)
-        return patiently(lambda: self._dial(target), again)
+        return patiently(lambda: self._dial(early), again)
 
-    def _dial(self, target: Target) -> Wire:
-        gateway = self._gateway(target.jump)
+    def _dial(self, early: Early) -> Wire:
+        gateway = self._gateway(early.target.jump)
         with self._turn:
-            return dial(target, self._ring, gateway)
+            return dial(early.target, self._ring, gateway, early)
 
     def _gateway(self, path: tuple[Target, ...]) -> Wire | None:
         """The live connection to the last hop of `path`; whoever comes first opens it, the others wait for it."""

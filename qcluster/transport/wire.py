@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import Any
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST
 
 IDLE_CHECK = 30.0
 """Seconds between wake-ups of an idle connection's reader (Paramiko's own 0.1 costs CPU at many hosts)."""
-
-_SILENCE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 35_000}
-"""A peer that answers nothing for about 35 s is gone. The kernel watches; nothing here has to."""
 
 
 def _handle_request(channel: paramiko.Channel, message: paramiko.Message) -> None:
@@ -53,12 +49,3 @@ class Wire(paramiko.Transport):
 
 def exit_signal(channel: paramiko.Channel) -> str:
     return str(getattr(channel, "exit_signal", ""))
-
-
-def tune(sock: Any) -> None:
-    """A command is many small packets: with Nagle each waits 40 ms for the peer's delayed ACK."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _SILENCE.items():
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

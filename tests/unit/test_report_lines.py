@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -29,7 +30,7 @@ from qcluster.report.journal import Journal, failed_hosts, runs
 from qcluster.report.lines import Lines, Style, unified
 from qcluster.report.live import clock_text
 from qcluster.report.ndjson import NdjsonReporter
-from qcluster.report.serialise import masker, plain
+from qcluster.report.serialise import event_line, event_record, masker, plain
 from qcluster.result import Diff, Status, TaskResult
 from qcluster.secret import Secret
 
@@ -219,3 +220,16 @@ def test_a_start_is_as_far_as_its_milestones_and_shards() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (65, "1:05"), (3723, "1:02:03"), (-1, "0s")])
 def test_durations_read_as_a_clock(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rc": 0, "stdout": "汉字", "password": Secret("hunter22"), "raw": b"bytes", "kinds": {"a"}},
+        {("a", 1): "a key that JSON has no form for", 2: None, True: [1.5]},
+    ],
+)
+def test_the_fast_way_to_a_line_says_the_same(values: dict[Any, Any]) -> None:
+    event = HostFinished(1.0, "p", "t", "u", "h", TaskResult("h", Status.OK, values, diffs=(Diff("a", "b"),)))
+    assert json.loads(event_line(event)) == json.loads(json.dumps(event_record(event)))
+    assert "hunter22" not in event_line(event)
