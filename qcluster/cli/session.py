@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qcluster.inventory import Vault
     from qcluster.playbook.model import Playbook
     from qcluster.report.journal import Journal
+    from qcluster.report.timings import Expected
     from qcluster.serving.plan import Plan
     from qcluster.transport.fleet import Fleet
 
@@ -97,6 +98,13 @@ def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Se
         yield session
     finally:
         session.fleet.close()
+
+
+def rewired(session: Session, flags: RunFlags, inventory: Inventory) -> None:
+    """Work with other hosts from here on; the plan stays."""
+    session.fleet.close()
+    session.inventory = inventory
+    session.fleet = _fleet(inventory, flags, session.on_command)
 
 
 def _plan(inventory: Inventory) -> Plan:
@@ -230,7 +238,7 @@ def _journal(verb: str) -> Journal:
 def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None) -> Iterator[Emit]:
     from qcluster.report.fanout import fan_out
 
-    front = _front(verb, flags)
+    front = _front(session, verb, flags)
     plan = _document(session.plan)
     reporters: list[Callable[[Event], None]] = [front, *session.watchers]
     if journal:
@@ -269,7 +277,7 @@ def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event]
         click.echo(report.write(path, told, plan), err=True)
 
 
-def _front(verb: str, flags: RunFlags) -> Callable[[Event], None]:
+def _front(session: Session, verb: str, flags: RunFlags) -> Callable[[Event], None]:
     if flags.output == "ndjson":
         from qcluster.report.ndjson import NdjsonReporter
 
@@ -283,7 +291,14 @@ def _front(verb: str, flags: RunFlags) -> Callable[[Event], None]:
 
     colour = is_live(sys.stderr, os.environ)
     style = Style(flags.verbosity, flags.quiet, everything=verb in ("run", "exec"), colour=colour)
-    return human(sys.stderr, os.environ, style)
+    deployment = session.plan.deployment if session.plan else ""
+    return human(sys.stderr, os.environ, style, lambda: _expected(verb, deployment))
+
+
+def _expected(verb: str, deployment: str) -> Expected:
+    from qcluster.report.journal import expectation
+
+    return expectation(RUNS, verb, deployment)
 
 
 SECRET_WORDS = ("password", "passwd", "secret", "api_key", "token", "ansible_become_pass", "ansible_ssh_pass")

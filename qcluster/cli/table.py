@@ -28,6 +28,7 @@ COMMANDS = {
     "eval": Entry("eval", "eval_", "Measure how well a deployment answers."),
     "doctor": Entry("doctor", "doctor", "Read the logs and name the most likely cause."),
     "restart": Entry("restart", "restart", "Restart instances without losing requests."),
+    "scale": Entry("scale", "scale", "Add or remove the hosts that an edited inventory names."),
     "supervise": Entry("supervise", "supervise", "Restart what dies, with backoff and a limit."),
     "inventory": Entry("inventory", "inventory", "List hosts; explain where a variable comes from."),
     "run": Entry("run", "run", "Run an Ansible-style playbook."),

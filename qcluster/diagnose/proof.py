@@ -16,7 +16,11 @@ QUESTIONS = (
 )
 """Prompts with a greedy answer that a sound model of this family gives."""
 
-HCCN = "Is /etc/hccn.conf right on every host and in every container (vllm-ascend#7711)? Run `qcluster verify-network`"
+HCCN = (
+    "Likely cause: /etc/hccn.conf is missing or stale on {where}, or not mounted into its container, so the KV cache "
+    "arrives broken (vllm-ascend#7711). `qcluster verify-network` names the NPU; mend it, then "
+    "`qcluster restart {restart}`"
+)
 FIRST_TOKENS = 8
 AGREEING = 2
 
@@ -42,6 +46,19 @@ def asks(model: str, count: int, tokens: int) -> tuple[Ask, ...]:
     """`count` requests of at most `tokens` tokens, completions and chats in turn."""
     kinds = (completion, chat)
     return tuple(kinds[i % 2](model, QUESTIONS[i // 2 % len(QUESTIONS)][0], tokens) for i in range(count))
+
+
+def documented(model: str) -> tuple[Ask, Ask]:
+    """The requests of the functional verification in vllm-ascend's Qwen3.5-27B guide (section 6), word for word."""
+    prompt = "The future of AI is"
+    whole = {"model": model, "prompt": prompt, "max_completion_tokens": 50, "temperature": 0}
+    turn = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_completion_tokens": 1024}
+    return Ask("/v1/completions", whole), Ask("/v1/chat/completions", {**turn, "temperature": 0.7, "top_p": 0.95})
+
+
+def shortened(what: Ask) -> Ask:
+    """The same request for a few tokens."""
+    return Ask(what.path, {**what.body, "max_completion_tokens": 16})
 
 
 def text_of(answer: Answer) -> str:
@@ -122,9 +139,20 @@ def suspicion(pairs: Sequence[Pair], sense: bool = True) -> str:
     if agreeing >= min(AGREEING, len(pairs)):
         return ""
     if all(pair.agree for pair in pairs):
-        return f"the engines repeat themselves: {pairs[0].prompt!r} gives {pairs[0].through[:60]!r}. {HCCN}"
+        return f"HTTP says 200, but the text makes no sense: {pairs[0].prompt!r} gives {pairs[0].through[:60]!r}"
     worst = next(pair for pair in pairs if not pair.agree)
     return (
         f"the text through the proxy is not what a decode engine says itself ({agreeing} of {len(pairs)} agree): "
-        f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}. {HCCN}"
+        f"{worst.prompt!r} gives {worst.through[:60]!r}, directly {worst.direct[:60]!r}"
     )
+
+
+def blame(alone: Mapping[str, Sequence[Pair]], sense: bool = True) -> str:
+    """Who is most likely wrong, from what each decode engine (`NAME on HOST`) says when asked by itself."""
+    bad = [who for who, pairs in alone.items() if suspicion(pairs, sense)]
+    places = bad or list(alone)
+    where = ", ".join(dict.fromkeys(who.partition(" on ")[2] for who in places))
+    cause = HCCN.format(where=where, restart=" ".join(who.partition(" on ")[0] for who in places))
+    if bad:
+        return f"wrong also when asked directly: {', '.join(bad)}. {cause}"
+    return f"each decode engine answers well by itself, so what it gets from prefill is wrong. {cause}"

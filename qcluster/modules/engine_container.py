@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from qcluster.command import Command, Put, Step, sh
@@ -20,6 +21,9 @@ from qcluster.facts.engine_box import AGAIN, HOST_START, REPLACE, Found, look, r
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 from qcluster.secret import Secret
+
+Files = dict[str, bytes]
+"""Scripts by name."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ class EngineContainer:
             "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
             "nofile": Option("int", default=1048576, help="Open files an engine may have (docker --ulimit nofile)."),
             "replace": Option("bool", default=True, help="false: fail rather than stop a container that runs."),
+            "counts": Option(
+                "dict", default={}, help="Variables of the scripts as they count for whether it is another container."
+            ),
             "moe": Option("bool", default=False, help="Engines depend on each other: none is restarted alone."),
         },
         help="A container of the deployment runs exactly what the plan says.",
@@ -98,7 +105,8 @@ def wanted(call: Call) -> Wanted:
     home, engines = str(call.args["home"]), tuple(str(name) for name in call.args["engines"])
     digest = str(container["labels"].get(docker.DIGEST, ""))
     files = _files(call, home, engines)
-    parts = [name.encode() + b"\0" + data for name, data in sorted(files.items())]
+    counted = _files(call, home, engines, call.args["counts"]) if call.args["counts"] else files
+    parts = [name.encode() + b"\0" + data for name, data in sorted(counted.items())]
     options = {name: value for name, value in container.items() if name != "labels"}
     parts.append(json.dumps([options, call.args["nofile"]], sort_keys=True, default=str).encode())
     total = hashlib.sha256(b"".join([*parts, _sha(_key(call)).encode()])).hexdigest()
@@ -109,9 +117,10 @@ def wanted(call: Call) -> Wanted:
     return Wanted(container, home, folder, files, engines, labels, logs, grace, nofile)
 
 
-def _files(call: Call, home: str, engines: Sequence[str]) -> dict[str, bytes]:
+def _files(call: Call, home: str, engines: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> Files:
     """The entry script and one script an engine, rendered with the task's variables and a few of their own."""
     common = {
+        **more,
         "engine_container_name": call.args["container"]["name"],
         "engine_run_dir": f"{home}/run",
         "engine_key_file": call.args["key_file"] or "/nonexistent",

@@ -6,8 +6,7 @@ What fails here ends the run with exit code 4: the cluster runs, but does not se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from qcluster.diagnose.proof import (
@@ -16,14 +15,18 @@ from qcluster.diagnose.proof import (
     Ask,
     Pair,
     asks,
+    blame,
     completion,
+    documented,
     moved,
+    shortened,
     suspicion,
     text_of,
     wrong,
 )
 from qcluster.errors import NotServing
 from qcluster.facts.http import Answer, Request, ask, metrics
+from qcluster.modules.asking import Endpoint, Scene, at_once, get, post, readings
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
@@ -33,38 +36,19 @@ TOKENS = 16
 REPEATS = 3
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One process that answers HTTP, asked over its host's connection."""
-
-    name: str
-    role: str
-    host: str
-    address: str
-    port: int
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is proven: the instances that have a port, and the proxy where there is one."""
-
-    served_name: str
-    instances: tuple[Endpoint, ...]
-    proxy: Endpoint | None
-    key: Secret | None
-    timeout: float
-    sense: bool = True
-
-    def of(self, *roles: str) -> tuple[Endpoint, ...]:
-        return tuple(one for one in self.instances if one.role in roles)
-
-
 class Smoke:
     spec = Spec(
         {
             "api_key": Option("str", default="", no_log=True, help="Sent as a bearer token."),
             "timeout": Option("int", default=120, help="Seconds that one request may take."),
+            "first": Option(
+                "int", default=30, help="Seconds in which an idle instance must give its first few tokens."
+            ),
             "sense": Option("bool", default=True, help="Text that repeats one word does not count as an answer."),
+            "documented": Option("bool", default=False, help="Send the two requests of the model's own guide, too."),
+            "instances": Option(
+                "list", elements="str", default=(), help="Only these, each asked directly and not through the proxy."
+            ),
             "fatal": Option(
                 "bool", default=True, help="false: fail the task only, so that a rescue can act; see `exit`."
             ),
@@ -78,6 +62,8 @@ class Smoke:
         scene = scene_of(call)
         try:
             values = prove(scene, reach, int(call.args["wait"]))
+            if call.args["documented"]:
+                _documented(scene, reach)
         except NotServing as error:
             fatal = error.exit_code if call.args["fatal"] else 0
             return Report(failed=str(error), values={"exit": error.exit_code}, fatal=fatal)
@@ -85,17 +71,21 @@ class Smoke:
 
 
 def scene_of(call: Call) -> Scene:
-    plan, key = call.variables["qcluster_plan"], call.args["api_key"]
+    plan, key, only = call.variables["qcluster_plan"], call.args["api_key"], call.args["instances"]
     instances = tuple(
         Endpoint(one["name"], one["role"], one["host"], one["address"], one["port"])
         for one in plan["instances"]
-        if one["port"] is not None
+        if one["port"] is not None and (not only or one["name"] in only)
     )
-    front = plan["proxy"]
-    proxy = Endpoint("proxy", "proxy", front["host"], front["address"], front["port"]) if front else None
-    secret = key if isinstance(key, Secret) else Secret(str(key)) if key else None
+    front = None if only else plan["proxy"]
     return Scene(
-        plan["model"]["served_name"], instances, proxy, secret, float(call.args["timeout"]), bool(call.args["sense"])
+        served_name=plan["model"]["served_name"],
+        instances=instances,
+        proxy=Endpoint("proxy", "proxy", front["host"], front["address"], front["port"]) if front else None,
+        key=key if isinstance(key, Secret) else Secret(str(key)) if key else None,
+        timeout=float(call.args["timeout"]),
+        sense=bool(call.args["sense"]),
+        first=float(call.args["first"]),
     )
 
 
@@ -103,6 +93,7 @@ def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
     """Raises `NotServing` with everything that is wrong."""
     _raise(_each(scene, reach))
     note(reach, "proof", f"{len(scene.instances)} instances answer /health and /v1/models")
+    _raise(_hanging(scene, reach))
     if scene.proxy is None:
         return _directly(scene, reach)
     _await_proxy(scene.proxy, reach, wait)
@@ -116,42 +107,71 @@ def _raise(problems: Sequence[str]) -> None:
         raise NotServing("\n".join(problems))
 
 
-def _get(scene: Scene, reach: Reach, one: Endpoint, path: str) -> Answer:
-    request = Request(one.address, one.port, path, key=scene.key, timeout=min(scene.timeout, 30.0))
-    return ask(reach.fleet[one.host].open_tcp, request)
-
-
-def _post(scene: Scene, reach: Reach, one: Endpoint, what: Ask) -> Answer:
-    request = Request(one.address, one.port, what.path, "POST", what.body, scene.key, scene.timeout)
-    return ask(reach.fleet[one.host].open_tcp, request)
-
-
-def _at_once(jobs: Sequence[Any]) -> list[Any]:
-    """Call every job, all at the same time; results in order."""
-    with ThreadPoolExecutor(max_workers=max(1, min(len(jobs), 64))) as pool:
-        return [future.result() for future in [pool.submit(job) for job in jobs]]
-
-
 def _each(scene: Scene, reach: Reach) -> list[str]:
-    found = _at_once([lambda one=one: _alive(scene, reach, one) for one in scene.instances])
-    return [problem for problem in found if problem]
+    found = at_once(reach, [(one.name, partial(_alive, scene, reach, one)) for one in scene.instances])
+    if found and all(silent for silent, _ in found):
+        return [f"not running: none of {len(found)} instances answers; start them with `qcluster up` ({found[0][1]})"]
+    return [problem for _, problem in found if problem]
 
 
-def _alive(scene: Scene, reach: Reach, one: Endpoint) -> str:
-    health = _get(scene, reach, one, "/health")
+def _alive(scene: Scene, reach: Reach, one: Endpoint) -> tuple[bool, str]:
+    """Whether nothing answered at all, and what is wrong."""
+    health = get(scene, reach, one, "/health")
     if health.status != 200:
-        return f"{one.name}: /health says {health.status or health.error}"
-    models = _get(scene, reach, one, "/v1/models").json()
+        return health.status == 0, f"{one.name}: /health says {health.status or health.error} (on {one.host})"
+    models = get(scene, reach, one, "/v1/models").json()
     names = [model.get("id") for model in models.get("data", [])] if isinstance(models, dict) else []
-    return "" if scene.served_name in names else f"{one.name}: serves {names}, not {scene.served_name!r}"
+    return False, "" if scene.served_name in names else f"{one.name}: serves {names}, not {scene.served_name!r}"
+
+
+def _hanging(scene: Scene, reach: Reach) -> list[str]:
+    """Instances whose health is fine and that generate nothing, each asked for a token or two."""
+    found = at_once(reach, [(one.name, partial(_generates, scene, reach, one)) for one in scene.instances])
+    stuck = [one.name for one, problem in zip(scene.instances, found, strict=True) if problem]
+    advice = (
+        f"what they wrote last: `qcluster logs {stuck[0]}`; then `qcluster restart {' '.join(stuck)}`" if stuck else ""
+    )
+    return [*filter(None, found), *filter(None, [advice])]
+
+
+def _generates(scene: Scene, reach: Reach, one: Endpoint) -> str:
+    """An instance with much to do may take long, but then its counters move meanwhile."""
+    before = metrics(get(scene, reach, one, "/metrics").text)
+    what = completion(scene.served_name, QUESTIONS[0][0], 1 if one.role == "prefill" else 4)
+    answer = post(scene, reach, one, what, min(scene.first, scene.timeout))
+    if answer.status == 0 and not moved(before, metrics(get(scene, reach, one, "/metrics").text)):
+        return f"{one} does not generate: /health says 200, but one short request got no answer ({answer.error})"
+    return "" if answer.status == 0 or not (why := wrong(answer)) else f"{one}: {why}"
 
 
 def _directly(scene: Scene, reach: Reach) -> dict[str, Any]:
     """Without a proxy every instance is a service of its own."""
-    work = [(one, what) for one in scene.instances for what in asks(scene.served_name, 2, TOKENS)]
-    answers = _at_once([lambda one=one, what=what: _post(scene, reach, one, what) for one, what in work])
-    _raise([f"{one.name}{what.path}: {why}" for (one, what), a in zip(work, answers, strict=True) if (why := wrong(a))])
+    work = [(one, what) for one in scene.instances for what in asks(scene.served_name, 2, _tokens(one))]
+    answers = at_once(reach, [(one.name, partial(post, scene, reach, one, what)) for one, what in work])
+    _raise([f"{one}, {what.path}: {why}" for (one, what), a in zip(work, answers, strict=True) if (why := wrong(a))])
     return {"requests": len(work), "answer": text_of(answers[0])}
+
+
+def _tokens(one: Endpoint) -> int:
+    return 1 if one.role == "prefill" else TOKENS
+
+
+def _documented(scene: Scene, reach: Reach) -> None:
+    """The two requests of the guide's own functional verification, to the proxy or to each standalone service."""
+    places = (scene.proxy,) if scene.proxy else scene.instances
+    work = [(place, what) for place in places for what in documented(scene.served_name)]
+    jobs = [(str(place), partial(_fitting, scene, reach, place, what)) for place, what in work]
+    answers = at_once(reach, jobs)
+    _raise(
+        [f"{place}, {what.path}: {why}" for (place, what), a in zip(work, answers, strict=True) if (why := wrong(a))]
+    )
+    note(reach, "proof", "the requests of the model's guide (completions and chat.completions) are answered")
+
+
+def _fitting(scene: Scene, reach: Reach, place: Endpoint, what: Ask) -> Answer:
+    """An engine with a window smaller than the guide's refuses its 1024 tokens; asked for fewer it must answer."""
+    answer = post(scene, reach, place, what)
+    return post(scene, reach, place, shortened(what)) if answer.status == 400 else answer
 
 
 def _await_proxy(proxy: Endpoint, reach: Reach, wait: int) -> None:
@@ -166,15 +186,10 @@ def _await_proxy(proxy: Endpoint, reach: Reach, wait: int) -> None:
         reach.sleep(0.5)
 
 
-def _readings(scene: Scene, reach: Reach) -> dict[str, Mapping[str, float]]:
-    found = _at_once([lambda one=one: metrics(_get(scene, reach, one, "/metrics").text) for one in scene.instances])
-    return {one.name: reading for one, reading in zip(scene.instances, found, strict=True)}
-
-
 def _through(scene: Scene, reach: Reach) -> dict[str, Any]:
     """Concurrent rounds through the proxy until every instance has served at least one request."""
     assert scene.proxy is not None
-    proxy, before = scene.proxy, _readings(scene, reach)
+    proxy, before = scene.proxy, readings(scene, reach)
     width = 2 * max(len(scene.of("prefill")), len(scene.of("decode")), 1)
     idle: list[str] = []
     answers: list[Answer] = []
@@ -182,9 +197,9 @@ def _through(scene: Scene, reach: Reach) -> dict[str, Any]:
         # The example proxy breaks ties by order: only requests that overlap reach every instance. Each round asks for
         # more, and for longer answers.
         work = asks(scene.served_name, width * number, TOKENS * number)
-        answers += _at_once([lambda what=what: _post(scene, reach, proxy, what) for what in work])
+        answers += at_once(reach, [("the proxy", partial(post, scene, reach, proxy, what)) for what in work])
         _raise(sorted({f"through the proxy: {why}" for answer in answers if (why := wrong(answer))}))
-        after = _readings(scene, reach)
+        after = readings(scene, reach)
         idle = [name for name, reading in before.items() if not moved(reading, after[name])]
         served = len(before) - len(idle)
         note(reach, "proof", f"round {number}: {served} of {len(before)} instances have served", served, len(before))
@@ -197,8 +212,14 @@ def _idle(scene: Scene, idle: Sequence[str], count: int) -> str:
     prefills = {one.name for one in scene.of("prefill")}
     what = f"{count} requests through the proxy were answered, but these instances served none: {', '.join(idle)}"
     if prefills and prefills <= set(idle):
-        return f"{what}. No prefill instance works: decode prefills itself, so this is not PD separation (facts §0.3)"
-    return f"{what}. Does the proxy's list hold them? Is one of them dead behind it (vllm-ascend#13140)?"
+        return (
+            f"{what}. No prefill instance works: decode prefills itself, so this is not PD separation. Likely cause: "
+            "engines without a kv-transfer-config, or a proxy that sends to decode only; `qcluster plan` shows both"
+        )
+    return (
+        f"{what}. Likely cause: the proxy's list lacks them, or it gave them up after an error (vllm-ascend#13140): "
+        "`qcluster up` gives them back to it"
+    )
 
 
 def _agreement(scene: Scene, reach: Reach) -> None:
@@ -213,13 +234,26 @@ def _agreement(scene: Scene, reach: Reach) -> None:
         if not doubt:
             note(reach, "proof", "answers through the proxy agree with those of a decode engine")
             return
-    raise NotServing(doubt)
+    raise NotServing(f"{doubt}\n{blame(_alone(scene, reach, judges), scene.sense)}")
+
+
+def _alone(scene: Scene, reach: Reach, judges: Sequence[Endpoint]) -> Mapping[str, Sequence[Pair]]:
+    """What every decode engine says by itself, to know whose text is wrong."""
+
+    def asked(one: Endpoint) -> list[Pair]:
+        texts = [
+            post(scene, reach, one, completion(scene.served_name, prompt, FIRST_TOKENS)) for prompt, _ in QUESTIONS
+        ]
+        return [Pair(*question, text_of(a), text_of(a)) for question, a in zip(QUESTIONS, texts, strict=True)]
+
+    found = at_once(reach, [(one.name, partial(asked, one)) for one in judges])
+    return {str(one): pairs for one, pairs in zip(judges, found, strict=True)}
 
 
 def _pair(scene: Scene, reach: Reach, judge: Endpoint, prompt: str, known: str) -> Pair:
     assert scene.proxy is not None
     what = completion(scene.served_name, prompt, FIRST_TOKENS)
-    answers = {one.name: _post(scene, reach, one, what) for one in (scene.proxy, judge)}
+    answers = {one.name: post(scene, reach, one, what) for one in (scene.proxy, judge)}
     _raise([f"{name}: {why}" for name, answer in answers.items() if (why := wrong(answer))])
     through, direct = answers.values()
     return Pair(prompt, known, text_of(through), text_of(direct))

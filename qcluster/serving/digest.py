@@ -25,9 +25,20 @@ def sealed_host(deployment: str, host: HostPlan, instances: Sequence[Instance]) 
     return replace(host, digest=mark, containers=tuple(replace(one, labels=labels) for one in host.containers))
 
 
+TOLD = "vllm-ascend"
+"""The kind of proxy that is told of its members while it runs (`/instances/add`, `/instances/remove`)."""
+
+
+def lasting(proxy: ProxyPlan) -> ProxyPlan:
+    """The proxy without what can change while it runs: another member alone does not make it another proxy."""
+    if proxy.kind != TOLD or "--prefiller-hosts" not in proxy.argv:
+        return proxy
+    return replace(proxy, argv=proxy.argv[: proxy.argv.index("--prefiller-hosts")])
+
+
 def sealed_proxy(deployment: str, proxy: ProxyPlan) -> ProxyPlan:
     """The proxy with its own digest and labels."""
-    mark = digest(asdict(proxy))
+    mark = digest(asdict(lasting(proxy)))
     labels = {"qcluster.deployment": deployment, "qcluster.host": proxy.host, "qcluster.digest": mark}
     return replace(proxy, digest=mark, labels={**labels, "qcluster.role": "proxy"})
 

@@ -1,0 +1,167 @@
+"""`qcluster scale`: hosts that an edited inventory has more or fewer of join or leave; what stays is not touched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qcluster.cli.locks import unlocking
+from qcluster.cli.options import RunFlags, inventory_options, run_options
+from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
+from qcluster.cli.shipped import playbook
+from qcluster.errors import EXIT_OK, InputError, UnreachableError
+from qcluster.inventory.model import Group, Host, Inventory
+from qcluster.report.status import compact
+from qcluster.serving.digest import TOLD
+from qcluster.serving.plan import HostPlan, Plan
+from qcluster.serving.record import Member, Record
+
+
+@click.command()
+@inventory_options
+@click.option("--skip-network", is_flag=True, help="Do not probe the NPU fabric first.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before hosts leave.")
+@run_options
+def scale(
+    inventory_path: str | None, inventory_option: str | None, skip_network: bool, yes: bool, flags: RunFlags
+) -> int:
+    """Add the hosts that INVENTORY has more, and stop those that it has no longer. The others serve on.
+
+    New instances are started, proven and given to the proxy; then those that leave finish their requests and stop.
+    """
+    choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
+    with opened(choice, flags) as session, unlocking(session, "scale"):
+        assert session.plan is not None
+        move = moves(session.plan, recorded(session))
+        if not (move.joining or move.leaving):
+            click.echo(f"{session.plan.deployment}: no host joins or leaves", err=True)
+            return EXIT_OK
+        click.echo("\n".join(told(session.plan, move)), err=True)
+        _agree(move, yes or flags.check)
+        rewired(session, flags, with_groups(session.inventory, move))
+        extra: dict[str, object] = {"qcluster_yes": True, **({"skip_network": True} if skip_network else {})}
+        return run_playbook(session, "scale", playbook("scale", Path.cwd()), flags, extra_vars=extra)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Who joins and who leaves; `price` says what clients will notice of it, line by line."""
+
+    joining: tuple[HostPlan, ...]
+    leaving: tuple[Member, ...]
+    price: tuple[str, ...] = ()
+
+
+def recorded(session: Session) -> Record:
+    """The newest record that a host of the plan keeps. Raises InputError where none does."""
+    from qcluster.modules.deployment_record import newest, read
+
+    assert session.plan is not None
+    plan = session.plan
+
+    def one(host: HostPlan) -> Record | None:
+        try:
+            return read(session.fleet[host.name], host.state_dir)
+        except UnreachableError as error:
+            click.echo(str(error), err=True)
+            return None
+
+    with ThreadPoolExecutor(max_workers=max(1, min(len(plan.hosts), 64))) as pool:
+        found = newest(dict(zip((host.name for host in plan.hosts), pool.map(one, plan.hosts), strict=True)))
+    if found is None:
+        raise InputError(f"no host says that {plan.deployment} runs: start it with `qcluster up {session.path}`")
+    return found
+
+
+def moves(plan: Plan, record: Record) -> Move:
+    """Raises InputError where more than the list of hosts differs from what runs."""
+    known, wanted = {one.name: one for one in record.members}, {host.name: host for host in plan.hosts}
+    changed = [name for name in wanted if name in known and known[name].digest != wanted[name].digest]
+    if changed:
+        raise InputError(_changed(plan, changed))
+    if plan.model.moe and _regrouped(plan, record):
+        raise InputError("the ranks of a MoE group are counted over all its hosts: `qcluster up` replaces the group")
+    joining = tuple(host for host in plan.hosts if host.name not in known)
+    leaving = tuple(one for one in record.members if one.name not in wanted)
+    return Move(joining, leaving, tuple(_price(plan, record, leaving)) if joining or leaving else ())
+
+
+def _changed(plan: Plan, names: Sequence[str]) -> str:
+    what = f"{', '.join(names)}: another plan than the one that runs there (flags, release, NPUs or role)"
+    moe = ". In a MoE group every rank counts all the others" if plan.model.moe else ""
+    return f"{what}{moe}; scale only adds and removes hosts. `qcluster up` replaces what changed, host by host"
+
+
+def _regrouped(plan: Plan, record: Record) -> bool:
+    """Whether a host leaves a group of ranks that goes on."""
+    wanted = {host.name for host in plan.hosts}
+    left = {one["group"] for member in record.members if member.name not in wanted for one in member.instances}
+    return bool(left & {one.group for one in plan.instances})
+
+
+def _price(plan: Plan, record: Record, leaving: Sequence[Member]) -> list[str]:
+    price = [
+        f"{one.name} stops: {', '.join(each['name'] for each in one.instances)}" for one in leaving if one.instances
+    ]
+    proxy = plan.proxy
+    if proxy and record.proxy and proxy.host != record.proxy:
+        where = f"http://{proxy.address}:{proxy.port}"
+        price.append(f"the proxy moves from {record.proxy} to {proxy.host}: clients have to go to {where}")
+    elif proxy and proxy.kind != TOLD:
+        price.append(f"this proxy ({proxy.kind}) cannot be told of members: it starts again with the new list, and the")
+        price[-1] += " requests that run then fail"
+    return price
+
+
+def told(plan: Plan, move: Move) -> list[str]:
+    """For people: who joins, who leaves, how many stay."""
+    joins = {host.name: [one.name for one in plan.instances if one.host == host.name] for host in move.joining}
+    lines = [
+        f"  joins   {host.name} ({'+'.join(host.roles)}): {', '.join(joins[host.name]) or 'the proxy'}"
+        + (f", NPUs {compact(host.npus)}" if host.npus else "")
+        for host in move.joining
+    ]
+    for one in move.leaving:
+        names = ", ".join(each["name"] for each in one.instances) or "the proxy"
+        lines.append(f"  leaves  {one.name} ({'+'.join(one.roles)}): {names}")
+    staying = [host.name for host in plan.hosts if host not in move.joining]
+    return [f"{plan.deployment}:", *lines, f"  stays   {', '.join(staying) or 'nobody'}"]
+
+
+def _agree(move: Move, yes: bool) -> None:
+    """Ask before anything that serves stops."""
+    if yes or not move.price:
+        return
+    what = "\n".join(move.price)
+    if not sys.stdin.isatty():
+        raise InputError(f"{what}\nRun again with --yes")
+    click.confirm(f"{what}\nGo on?", abort=True, err=True)
+
+
+def with_groups(inventory: Inventory, move: Move) -> Inventory:
+    """The inventory with the groups `joining` and `leaving`, and the hosts that left it reachable as they were."""
+    shared = inventory.groups["all"].variables if "all" in inventory.groups else {}
+    hosts = {**inventory.hosts, **{one.name: _leaver(inventory, one, shared) for one in move.leaving}}
+    groups = {
+        "joining": Group("joining", tuple(host.name for host in move.joining)),
+        "leaving": Group("leaving", tuple(one.name for one in move.leaving)),
+    }
+    everybody = replace(inventory.groups["all"], hosts=tuple(hosts)) if "all" in inventory.groups else None
+    more = {"all": everybody} if everybody else {}
+    return replace(inventory, hosts=hosts, groups={**inventory.groups, **more, **groups})
+
+
+def _leaver(inventory: Inventory, one: Member, shared: Mapping[str, Any]) -> Host:
+    """A host that the inventory still has keeps its own words; of another the record knows the way, and what `all`
+    says (such as a password) still holds."""
+    known = inventory.hosts.get(one.name)
+    base = known.variables if known else {**shared, **one.connection}
+    part = {"state_dir": one.state_dir, "npus": list(one.npus), "instances": [dict(each) for each in one.instances]}
+    host = known or Host(one.name, groups=("leaving",))
+    return replace(host, variables={**base, "qcluster_leaving": part})

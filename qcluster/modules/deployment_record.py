@@ -1,0 +1,75 @@
+"""What was started where, written to every host of the deployment: `scale` reads it. Source: issue 5, Day two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from qcluster.command import Put, sh
+from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.modules.streams import note
+from qcluster.serving import record
+from qcluster.serving.record import Record
+from qcluster.transport.base import Transport
+
+READ = 'case $1 in "<fact:home>"*) set -- "$HOME${1#"<fact:home>"}" ;; esac\ncat "$1" 2>/dev/null || :\n'
+
+
+class DeploymentRecord:
+    spec = Spec(
+        {"gone": Option("list", elements="str", default=(), help="Hosts that were stopped and are forgotten.")},
+        help="Every host of the deployment knows what was started where (run_once).",
+    )
+    supports_check = True
+
+    def run(self, call: Call, reach: Reach) -> Report:
+        plan = call.variables["qcluster_plan"]
+        hosts = {host["name"]: host["state_dir"] for host in plan["hosts"] if host["name"] in reach.play_hosts}
+        if len(hosts) < len(plan["hosts"]):
+            return Report(skipped="only a part of the deployment takes part in this run")
+        found = on_all(hosts, lambda name: read(reach.fleet[name], hosts[name]))
+        new = record.made(plan, {name: _variables(reach, name) for name in hosts}, reach.clock())
+        new = record.merged(new, newest(found), call.args["gone"])
+        stale = [name for name in hosts if not record.same(new, found[name])]
+        _tell_left(reach, new, plan)
+        if call.check or not stale:
+            return Report(changed=bool(stale))
+        wrong = on_all(stale, lambda name: reach.fleet[name].put(_put(hosts[name], new)).err.strip())
+        failed = "; ".join(f"{name}: {what}" for name, what in wrong.items() if what)
+        return Report(changed=True, failed=f"the record could not be written: {failed}" if failed else "")
+
+
+def _variables(reach: Reach, name: str) -> Mapping[str, Any]:
+    seen = reach.variables_of(name)
+    return {key: seen[key] for key in record.CONNECTION if key in seen}
+
+
+def _put(folder: str, what: Record) -> Put:
+    return Put(f"{folder}/{record.FILE}", record.write(what), 0o644)
+
+
+def _tell_left(reach: Reach, new: Record, plan: Mapping[str, Any]) -> None:
+    names = {host["name"] for host in plan["hosts"]}
+    for one in new.members:
+        if one.name not in names and not set(one.containers) <= {""}:
+            note(reach, one.name, f"{one.name} is not in the plan any more; `qcluster scale` stops what runs there")
+
+
+def read(transport: Transport, folder: str) -> Record | None:
+    """The record that one host keeps. `folder` may begin with `<fact:home>`."""
+    return record.read(transport.run(sh(READ, f"{folder}/{record.FILE}", timeout=30)).out)
+
+
+def newest(found: Mapping[str, Record | None]) -> Record | None:
+    """Hosts that were away keep an old one."""
+    return max((one for one in found.values() if one), key=lambda one: one.at, default=None)
+
+
+def on_all(names: Any, ask: Any) -> dict[str, Any]:
+    """The answer of every host, asked at once."""
+    with ThreadPoolExecutor(max_workers=max(1, min(64, len(names)))) as pool:
+        return dict(zip(names, pool.map(ask, names), strict=True))
+
+
+deployment_record = DeploymentRecord()

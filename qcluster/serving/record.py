@@ -1,0 +1,120 @@
+"""The record of a deployment, kept on its hosts: what was started where, and how to get there.
+
+`scale` finds in it the hosts that an edited inventory no longer has. Secrets are not in it. Source: issue 5, Day two.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FILE = "record.json"
+"""In the deployment's folder on each of its hosts."""
+
+CONNECTION = (
+    "ansible_connection",
+    "ansible_host",
+    "ansible_ssh_host",
+    "ansible_port",
+    "ansible_ssh_port",
+    "ansible_user",
+    "ansible_ssh_user",
+    "ansible_private_key_file",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_args",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_host_key_checking",
+    "ansible_timeout",
+    "ansible_become",
+    "ansible_become_user",
+    "ansible_become_method",
+    "ansible_become_flags",
+)
+"""Variables that say how to reach a host, but for passwords."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One host as it was started: its part of the plan, the names of its containers, and how to connect."""
+
+    name: str
+    state_dir: str
+    npus: tuple[int, ...]
+    roles: tuple[str, ...]
+    digest: str
+    runtime: str
+    containers: tuple[str, ...]
+    instances: tuple[Mapping[str, Any], ...]
+    connection: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """`at`: when, in seconds of the epoch, by the controller's clock. `proxy` is the proxy's host, or empty."""
+
+    deployment: str
+    at: float
+    proxy: str
+    members: tuple[Member, ...]
+
+    def member(self, name: str) -> Member | None:
+        return next((one for one in self.members if one.name == name), None)
+
+
+_INSTANCE = ("name", "role", "host", "address", "port", "group")
+
+
+def made(plan: Mapping[str, Any], connections: Mapping[str, Mapping[str, Any]], at: float) -> Record:
+    """From a bound plan in its JSON form, and the variables of each host."""
+    members = tuple(_member(plan, host, connections.get(host["name"], {})) for host in plan["hosts"])
+    return Record(plan["deployment"], at, (plan["proxy"] or {}).get("host", ""), members)
+
+
+def _member(plan: Mapping[str, Any], host: Mapping[str, Any], variables: Mapping[str, Any]) -> Member:
+    own = [one for one in plan["instances"] if one["host"] == host["name"]]
+    return Member(
+        name=host["name"],
+        state_dir=host["state_dir"],
+        npus=tuple(host["npus"]),
+        roles=tuple(host["roles"]),
+        digest=host["digest"],
+        runtime=plan["runtime"],
+        containers=tuple(box["name"] for box in host["containers"]),
+        instances=tuple({name: one[name] for name in _INSTANCE} for one in own),
+        connection=connection(variables),
+    )
+
+
+def connection(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a host's variables leads to it and is no secret."""
+    found = {name: variables[name] for name in CONNECTION if name in variables}
+    return {name: value for name, value in found.items() if isinstance(value, str | int | bool)}
+
+
+def merged(new: Record, old: Record | None, gone: Iterable[str] = ()) -> Record:
+    """The new record, with the hosts of the old one that it does not have and that were not stopped."""
+    known = {one.name for one in new.members} | set(gone)
+    left = tuple(one for one in old.members if one.name not in known) if old else ()
+    return Record(new.deployment, new.at, new.proxy, (*new.members, *left))
+
+
+def same(one: Record, other: Record | None) -> bool:
+    """Whether two records say the same but for when."""
+    return other is not None and {**asdict(one), "at": 0} == {**asdict(other), "at": 0}
+
+
+def write(record: Record) -> bytes:
+    return (json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read(text: str) -> Record | None:
+    """None for what is empty or no record: nothing is known then."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Record).validate_json(text) if text.strip() else None
+    except ValidationError:
+        return None
