@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from qcluster.command import sh
 from qcluster.errors import UnreadableOutput
@@ -86,6 +87,29 @@ def fetch(source: Source, job_dir: str, limit: int) -> Job:
     where = (source.path, source.manifest, source.how, source.id, source.image, source.cache, source.image_job)
     args = (*where, "reread" if source.reread else "stamps", program("hub.py"))
     return Job(job_dir, key, program("lock.sh", "weights_fetch.sh"), args, limit)
+
+
+def wait(source: Source, holder: str, job_dir: str, limit: int) -> Job:
+    """Wait, as a detached job, for what `holder` downloads into the folder that this host shares."""
+    args = (source.path, source.manifest, holder)
+    return Job(job_dir, f"wait {source.path}", program("lock.sh", "weights_wait.sh"), args, limit)
+
+
+def plain(source: Source, found: Weights) -> dict[str, Any]:
+    """Values for other tasks. `digest` is equal on two hosts that have the same weights."""
+    return {
+        "path": source.path,
+        "list": source.manifest,
+        "how": source.how,
+        "image": source.image,
+        "whole": found.complete,
+        "digest": found.manifest,
+        "bytes": found.size,
+        "there": found.there,
+        "room": found.room,
+        "tools": sorted(found.tools),
+        "files": [[file.name, file.size, file.sha256] for file in found.files],
+    }
 
 
 def parse(outcome: Outcome) -> Weights:

@@ -63,6 +63,9 @@ PROJECT: dict[str, str] = {
     "smoke": "qcluster.modules.smoke:smoke",
     "verify_network": "qcluster.modules.verify_network:verify_network",
     "weights": "qcluster.modules.weights:weights",
+    "weights_agree": "qcluster.modules.weights_agree:weights_agree",
+    "weights_found": "qcluster.modules.weights_found:weights_found",
+    "weights_route": "qcluster.modules.weights_route:weights_route",
 }  # fmt: skip
 """This project's modules: name → where its instance lives. One line each, in alphabetical order."""
 

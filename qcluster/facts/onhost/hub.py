@@ -1,4 +1,4 @@
-"""What a model hub has of a model: runs where the hub's own tool is installed. usage: hub.py modelscope|huggingface ID"""
+"""What a model hub has of a model. Runs where the hub's own tool is. usage: hub.py modelscope|huggingface ID"""
 
 from __future__ import annotations
 

@@ -1,0 +1,29 @@
+"""Which of the model's weights are on a host, as the fact `qcluster_weights`. Changes nothing. Issue 6, Weights."""
+
+from __future__ import annotations
+
+from qcluster.errors import InputError, UnreadableOutput
+from qcluster.facts.weights import plain
+from qcluster.modules.base import Call, Reach, Report, Spec
+from qcluster.modules.weights import OPTIONS, look, of, place
+from qcluster.modules.weights_pinned import wanted
+
+
+class WeightsFound:
+    spec = Spec(OPTIONS, help="Look at the weights of a host; the answer is the fact qcluster_weights.")
+    supports_check = True
+
+    def run(self, call: Call, reach: Reach) -> Report:
+        source = of(call)
+        try:
+            wanted(call)
+            found = look(source, reach)
+        except UnreadableOutput as error:
+            return Report(failed=str(error))
+        except InputError as error:
+            return Report(failed=str(error), fatal=error.exit_code)
+        known = {**plain(source, found), "job": place(str(call.args["job_dir"]), source.path)}
+        return Report(facts={"qcluster_weights": known}, values={"whole": found.complete, "path": source.path})
+
+
+weights_found = WeightsFound()
