@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qcluster.diagnose.ports_in_use import in_use
 from qcluster.serving import catalogue
 from qcluster.serving.claims import Claim, read_npus, read_ports
 from qcluster.serving.ports import spans
@@ -20,7 +21,7 @@ ENGINE_MEMORY = 2 * GIB
 """Free KiB of host memory wanted for an engine, apart from its weights."""
 CLOCK_SKEW = 30.0
 """Seconds from which a clock counts as wrong."""
-LISTENED = ("api", "dp-rpc", "kv-handshake", "proxy", "hccl-host")
+LISTENED = ("api", "dp-rpc", "master", "kv-handshake", "proxy", "hccl-host")
 """Purposes whose ports are fixed: they must be free, and must not be handed out meanwhile."""
 
 Facts = Mapping[str, Any]
@@ -159,14 +160,9 @@ def _ports(q: Question) -> Iterator[Finding]:
     fixed = [claim for claim in claimed if claim[0] != "hccl-host"]  # those `_others` refuses
     known = {port for _, first, last in fixed for port in range(first, last + 1)}
     taken = {(address, port) for address, port in q.facts["listening"] if port not in known}
-    for use in _host_ports(q):
-        if q.proxies if use["purpose"] == "proxy" else q.ours:
-            continue
-        for port in range(use["first"], use["first"] + use["count"]):
-            if taken & {(q.host["address"], port), ("0.0.0.0", port), ("::", port)}:
-                yield _error(
-                    "port", f"port {port} ({use['purpose']} of {use['owner']}) is in use", f"ss -ltnp sport = :{port}"
-                )
+    wanted = [use for use in _host_ports(q) if not (q.proxies if use["purpose"] == "proxy" else q.ours)]
+    for what, remedy in in_use(wanted, q.host["address"], taken, q.facts.get("holders", ())):
+        yield _error("port", what, remedy)
 
 
 def _reserved(q: Question) -> Iterator[Finding]:

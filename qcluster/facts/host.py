@@ -57,6 +57,7 @@ echo ==range
 cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/net/ipv4/ip_local_port_range
 echo ==reserved; cat "$root/proc/sys/net/ipv4/ip_local_reserved_ports" 2>/dev/null
 echo ==tcp; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
+echo ==holders; ss -Hltnp 2>/dev/null
 echo ==groups # engines that run without docker
 for labels in "$state"/*/run/labels.json; do
   run=${labels%/labels.json}

@@ -6,8 +6,9 @@ Read from /proc/net/tcp (proc(5)), so that no tool has to be installed; facts §
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from qcluster.command import sh
 from qcluster.errors import UnreadableOutput
@@ -42,6 +43,8 @@ class Ports:
     listeners: frozenset[Listener]
     ephemeral: tuple[int, int]
     reserved: tuple[tuple[int, int], ...]
+    holders: Mapping[Listener, str] = field(default_factory=dict)
+    """Whose a listener is, as `program (pid N)`: what `ss` tells this user, which may be nothing."""
 
     def busy(self, address: str, port: int) -> bool:
         """Whether binding `address:port` would fail."""
@@ -66,12 +69,13 @@ def parse(outcome: Outcome) -> Ports:
 
 
 def read(sections: Mapping[str, Sequence[str]]) -> Ports:
-    """From the sections `range`, `reserved` and `tcp` of an answer."""
+    """From the sections `range`, `reserved`, `tcp` and `holders` of an answer."""
     span = " ".join(sections.get("range", [])).split() or ["32768", "60999"]
     return Ports(
         frozenset(_listeners(sections.get("tcp", []))),
         (int(span[0]), int(span[-1])),
         ranges(" ".join(sections.get("reserved", []))),
+        dict(_holders(sections.get("holders", []))),
     )
 
 
@@ -100,6 +104,16 @@ def _listeners(lines: Iterable[str]) -> Iterable[Listener]:
         if len(words) > 3 and words[3] == LISTEN and ":" in words[1]:
             address, port = words[1].split(":")
             yield Listener(_address(address), int(port, 16))
+
+
+_HELD = re.compile(r"^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s.*users:\(\(\"([^\"]+)\",pid=(\d+)")
+"""A line of `ss -Hltnp` (iproute2 6.1)."""
+
+
+def _holders(lines: Iterable[str]) -> Iterator[tuple[Listener, str]]:
+    for found in filter(None, map(_HELD.match, lines)):
+        address = found[1].strip("[]").partition("%")[0]
+        yield Listener({"*": "::"}.get(address, address), int(found[2])), f"{found[3]} (pid {found[4]})"
 
 
 def _address(text: str) -> str:

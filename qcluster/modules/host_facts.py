@@ -60,6 +60,7 @@ def as_facts(state: HostState, address: str) -> dict[str, Any]:
         "jemalloc": state.jemalloc[0] if state.jemalloc else "",
         "clock": state.clock,
         "listening": sorted([one.address, one.port] for one in state.ports.listeners),
+        "holders": sorted([one.address, one.port, who] for one, who in state.ports.holders.items()),
         "ephemeral": list(state.ports.ephemeral),
         "reserved": [list(pair) for pair in state.ports.reserved],
     }

@@ -227,6 +227,16 @@ def test_a_variable_may_need_a_newer_driver(tmp_path: Path, driver: str, told: l
     assert all("it needs 25.5" in one.what and "(p1-prefill-0)" in one.what for one in found)
 
 
+def test_ports_in_use_are_one_line_a_holder_and_purpose(tmp_path: Path) -> None:
+    hccl = [["10.0.0.1", port] for port in range(60000, 60032)]
+    held = [["10.0.0.1", port, "python3 (pid 4711)"] for _, port in hccl]
+    found = judged(document(tmp_path), "p1", {"listening": [["::", 7100], *hccl], "holders": held})
+    assert [str(one) for one in found] == [
+        "port 7100 (api) is in use: see whose (as root: ss -ltnp 'sport = :7100') and end it, or move `port_base`",
+        "ports 60000-60031 (hccl-host) are in use by python3 (pid 4711): end it (kill 4711)",
+    ]
+
+
 def test_a_reserved_list_is_not_overwritten(tmp_path: Path) -> None:
     (found,) = judged(document(tmp_path), "p1", {"reserved": [[60000, 60031], [8080, 8080]]})
     setting = "net.ipv4.ip_local_reserved_ports=8080,36000-36003,60000-60031"
@@ -349,9 +359,14 @@ def test_listeners_and_ranges_are_read_from_the_kernel() -> None:
         "==range\n32768\t60999\n==reserved\n36000-36255,60000\n==tcp\n"
         "  sl  local_address rem_address   st\n"
         "   0: 0100007F:1BBC 00000000:0000 0A 0\n   1: 0100007F:0016 0100007F:9999 01 0\n"
-        "   0: 0000000000000000FFFF00000100000A:1F90 00000000000000000000000000000000:0000 0A 0\n==end\n"
+        "   0: 0000000000000000FFFF00000100000A:1F90 00000000000000000000000000000000:0000 0A 0\n==holders\n"
+        'LISTEN 0      256     127.0.0.1:7100  0.0.0.0:* users:(("vllm",pid=15383,fd=3),("vllm",pid=9,fd=3))\n'
+        "LISTEN 0      128     0.0.0.0:22  0.0.0.0:*\n==end\n"
     )
     read = ports.parse(outcome(table))
+    assert {(one.address, one.port): who for one, who in read.holders.items()} == {
+        ("127.0.0.1", 7100): "vllm (pid 15383)"
+    }
     assert {(one.address, one.port) for one in read.listeners} == {("127.0.0.1", 7100), ("10.0.0.1", 8080)}
     assert read.busy("127.0.0.1", 7100) and not read.busy("10.0.0.1", 7100)
     assert not read.exposed(36000, 256) and read.exposed(36000, 257) and not read.exposed(7100, 8)
