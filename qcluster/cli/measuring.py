@@ -17,7 +17,7 @@ import click
 from qcluster.cli.options import RunFlags
 from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
-from qcluster.errors import InputError
+from qcluster.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
     from qcluster.evaluate.model import Evaluation, Request
@@ -89,6 +89,8 @@ def measure(choice: Choice, flags: RunFlags, wanted: How, make: Callable[[Plan],
             return _run(session, request, RESULTS / "none", wanted, flags)
         folder = _folder(request, wanted.new)
         code = _run(session, request, folder, wanted, flags)
+    if code not in (0, Interrupted.exit_code):
+        store.discard(folder)
     if (folder / "result.json").exists():
         show(folder, wanted.as_json, flags.output == "human")
         if flags.html:

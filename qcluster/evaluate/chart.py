@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 18, 34, 46
+LEFT, RIGHT, TOP, BOTTOM = 62, 18, 42, 46
 STYLES = (("var(--good)", ""), ("var(--changed)", "7 4"), ("var(--advisory)", "2 3"), ("var(--dim)", "9 3 2 3"))
 """Colour and dashes of the first line, the second, …: told apart without colours too."""
 
@@ -54,11 +54,13 @@ def chart(title: str, unit: str, series: Sequence[Series], x_label: str = "concu
 
 
 def ceiling(value: float) -> float:
-    """The next round number: 1, 2, 2.5 or 5 times a power of ten."""
+    """The next number that quarters well: 1, 1.2, 1.6, 2, 2.4, … times a power of ten."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if value <= step * power * 1.0001)
+    return next(
+        step * power for step in (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0) if value <= step * power * 1.0001
+    )
 
 
 def _axes(scale: Scale, label: str) -> Iterator[str]:

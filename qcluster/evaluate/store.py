@@ -9,6 +9,7 @@ result.json        all of it with the verdict (docs/schemas/evaluation.json)
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ def keep(folder: Path, measured: Measured, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         (raw / name).write_bytes(data)
     save(folder / "points" / f"{measured.point.name}.json", as_json(measured))
+
+
+def discard(folder: Path) -> None:
+    """Forget an evaluation in which nothing was measured."""
+    if (folder / "result.json").exists() or any((folder / "points").iterdir()):
+        return
+    shutil.rmtree(folder)
 
 
 def folders(root: Path) -> list[Path]:

@@ -7,15 +7,13 @@ Its script is a template of the role. Source: the seed's sections 7 and 8; issue
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from qcluster.command import Command, Put, sh
 from qcluster.errors import InputError, TaskFailed
 from qcluster.evaluate import commands, results, store
-from qcluster.evaluate.model import Load, Measured, Point, Request, request_of
+from qcluster.evaluate.model import Load, Measured, Point, Request, as_json, request_of
 from qcluster.evaluate.points import address
 from qcluster.facts.jobs import Job, attach
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
@@ -77,7 +75,7 @@ class EvaluationPoint:
             if "errand" in locals():
                 reach.transport.run(Command(("rm", "-f", f"{errand.home}/key"), timeout=60))
         progress(reach, errand.point.name, told(measured))
-        return Report(changed=True, values={"measured": store_values(measured)})
+        return Report(changed=True, values={"measured": as_json(measured)})
 
 
 def errand_of(call: Call) -> Errand:
@@ -188,16 +186,12 @@ def fetch(reach: Reach, errand: Errand, outcome: Outcome) -> Measured:
             raise TaskFailed(f"{errand.argv[0]} ended well but left no {name}: {error}\n{tail(outcome, 12)}") from error
     read = results.read(request.kind, request.tool, found)
     line = commands.line(errand.argv)
-    measured = Measured(errand.point, reach.clock(), line, read.load, read.offline, read.scores)
+    asked = request.workload.requests or None  # AISBench does not say how many questions it asked
+    scores = tuple(replace(score, samples=score.samples or asked) for score in read.scores)
+    measured = Measured(errand.point, reach.clock(), line, read.load, read.offline, scores)
     store.keep(errand.folder, measured, {**found, "log.txt": outcome.stdout})
     reach.transport.run(Command(("rm", "-rf", errand.home), timeout=60))
     return measured
-
-
-def store_values(measured: Measured) -> Mapping[str, Any]:
-    from qcluster.evaluate.model import as_json
-
-    return as_json(measured)
 
 
 def told(measured: Measured) -> str:

@@ -35,6 +35,8 @@ class EvaluationVerdict:
         folder, args = Path(call.args["folder"]), call.args
         limits = Limits(float(args["margin"]), float(args["max_regression"]), args["reference"])
         found = judged(folder, limits)
+        if not found.points:
+            return Report(failed="no point could be measured")
         store.save(folder / "result.json", as_json(found))
         for remark in found.remarks:
             if remark.bad:

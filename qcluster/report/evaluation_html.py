@@ -75,7 +75,8 @@ def _lines(found: Sequence[Evaluation], figures: Sequence[tuple[str, Figure]]) -
             name = " ".join(part for part in (service if several else "", word) if part) or "this run"
             lines.append(Series(name, _points(found[0], service, figure)))
         before = found[1 : 1 + EARLIER] if not several else ()
-        lines += [Series(one.id, _points(one, service, figures[0][1])) for one in before]
+        word, figure = figures[0]
+        lines += [Series(f"{one.id} {word}".strip(), _points(one, service, figure)) for one in before]
     return [line for line in lines if len(line.points) > 1]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from qcluster import events
+from qcluster.evaluate.model import Evaluation
 from qcluster.events import Event, HostTally
 from qcluster.report.status import Row
 from qcluster.result import TaskResult
@@ -28,6 +29,9 @@ def all_schemas() -> dict[str, dict[str, Any]]:
         "run.json": run_schema(),
         "plan.json": _named("What `qcluster plan --json` prints", TypeAdapter(Plan).json_schema(mode="serialization")),
         "status.json": status_schema(),
+        "evaluation.json": _named(
+            "A result of `qcluster bench` or `eval`", TypeAdapter(Evaluation).json_schema(mode="serialization")
+        ),
     }
 
 

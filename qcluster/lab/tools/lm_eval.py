@@ -115,7 +115,7 @@ def document(
         values[f"exact_match_stderr,{name}"] = (share * (1 - share) / max(len(hits) - 1, 1)) ** 0.5
     return {
         "results": {args.tasks: values},
-        "group_subtasks": {args.tasks: []},
+        "group_subtasks": {},
         "configs": {args.tasks: {"task": args.tasks, "output_type": "generate_until", "num_fewshot": shots}},
         "versions": {args.tasks: 3.0},
         "n-shot": {args.tasks: shots},
