@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qcluster.command import Put
+from qcluster.command import Put, sh
 from qcluster.errors import UnreadableOutput
 from qcluster.facts import streaming
 from qcluster.facts.jobs import begin
@@ -24,6 +24,10 @@ def open_way(reach: Reach, hop: tuple[str, str], shelf: Shelf, peer: str, limit:
         port, token = question.parse(sender.run(question.command))
     except UnreadableOutput as error:
         return str(error).strip().replace("\n", " ")
+    receiver = reach.fleet[target]
+    made = receiver.run(sh('umask 077; mkdir -p "$(dirname "$1")"', peer, timeout=30))
+    if not made.ok:
+        return tail(made, 1)
     text = f"{shelf.address} {port} {token}\n"
-    put = reach.fleet[target].put(Put(f"{peer}.peer", text.encode(), 0o600, secret=True))
+    put = receiver.put(Put(f"{peer}.peer", text.encode(), 0o600, secret=True))
     return "" if put.ok else tail(put, 1)

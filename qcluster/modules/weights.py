@@ -137,6 +137,12 @@ def expected(call: Call) -> int:
     return int(known[1].weights_gb * 1e9) if known else 0
 
 
+def known(call: Call, found: fact.Weights) -> dict[str, Any]:
+    """The fact `qcluster_weights`."""
+    source = of(call)
+    return {"qcluster_weights": {**fact.plain(source, found), "job": place(str(call.args["job_dir"]), source.path)}}
+
+
 def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Report:
     source = of(call)
     values: dict[str, Any] = {"manifest": found.manifest, "bytes": found.size, "files": len(found.files)}
@@ -153,7 +159,7 @@ def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Rep
     if changed:
         text = f"{size(found.size)} in {len(found.files)} files, whole"
         progress(reach, "weights", text, kind="bytes", done=float(found.size), total=float(found.size), unit="bytes")
-    return Report(changed=changed, values=values, facts={"qcluster_weights": fact.plain(source, found)})
+    return Report(changed=changed, values=values, facts=known(call, found))
 
 
 def why(source: Source, outcome: Outcome) -> str:

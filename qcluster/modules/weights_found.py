@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from qcluster.errors import InputError, UnreadableOutput
-from qcluster.facts.weights import plain
 from qcluster.modules.base import Call, Reach, Report, Spec
-from qcluster.modules.weights import OPTIONS, look, of, place
+from qcluster.modules.weights import OPTIONS, known, look, of
 from qcluster.modules.weights_pinned import wanted
 
 
@@ -22,8 +21,7 @@ class WeightsFound:
             return Report(failed=str(error))
         except InputError as error:
             return Report(failed=str(error), fatal=error.exit_code)
-        known = {**plain(source, found), "job": place(str(call.args["job_dir"]), source.path)}
-        return Report(facts={"qcluster_weights": known}, values={"whole": found.complete, "path": source.path})
+        return Report(facts=known(call, found), values={"whole": found.complete, "path": source.path})
 
 
 weights_found = WeightsFound()
