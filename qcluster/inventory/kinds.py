@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ _DEPLOYMENT, _HOST = "deployment", "host"
 
 @dataclass(frozen=True)
 class Setting:
-    """`kind`: text, int, bool, texts, mapping, npus, model, secret.
+    """`kind`: text, int, bool, texts, mapping, npus, model, secret, source (a choice with or without a word after it).
 
     `shared`: one value for the whole deployment. `group`: the heading under which the documentation shows it.
     """
@@ -87,6 +88,23 @@ def _model(value: Any, setting: Setting) -> Any:
     return value if isinstance(value, dict) else _text(value, setting)
 
 
+def _source(value: Any, setting: Setting) -> str:
+    """A choice such as `pull`, or one that wants a word after it, such as `from HOST`."""
+    text = " ".join(_text(value, setting).split())
+    if not text:
+        return text
+    word, _, rest = text.partition(" ")
+    forms = {choice.partition(" ")[0]: choice.partition(" ")[2] for choice in setting.choices}
+    if word not in forms:
+        near = difflib.get_close_matches(word, forms, n=1, cutoff=0.6)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise WrongValue(f"is {text!r}; it takes {', '.join(setting.choices)}{meant}")
+    optional = text == "load"  # its file may stand in image_file
+    if bool(rest) != bool(forms[word]) and not optional:
+        raise WrongValue(f"is {text!r}; it takes {word} {forms[word]}".rstrip())
+    return text
+
+
 def _kind(value: Any) -> str:
     return {dict: "a mapping", list: "a list", bool: "true or false", float: "a number with a fraction"}.get(
         next((kind for kind in (bool, dict, list, float) if isinstance(value, kind)), str), "a text"
@@ -102,4 +120,5 @@ CONVERTERS = {
     "npus": _npus,
     "model": _model,
     "secret": _secret,
+    "source": _source,
 }

@@ -27,6 +27,7 @@ def _of(group: str, **settings: Setting) -> dict[str, Setting]:
 
 
 _PROXIES = ("auto", "vllm-ascend", "vllm-ascend-layerwise", "vllm-router")
+_WEIGHTS = ("modelscope", "huggingface", "path", "rsync FROM", "from HOST")
 SETTINGS: Mapping[str, Setting] = {
     **_of(
         "What is served",
@@ -42,7 +43,7 @@ SETTINGS: Mapping[str, Setting] = {
         registries=Setting("texts", (), "image registries, tried in order", shared=True),
         image=Setting("text", "", "full image reference, instead of release and hardware"),
         image_os=Setting("text", "auto", "OS of the image", ("auto", "ubuntu", "openeuler")),
-        image_source=Setting("text", "pull", "how the image gets to a host: pull, load, from HOST"),
+        image_source=Setting("source", "pull", "how the image gets to a host", ("pull", "load FILE", "from HOST")),
         image_file=Setting("text", "", "archive that `docker load` reads (image_source: load)"),
         image_digest=Setting("text", "", "digest that the image must have (sha256:…)"),
         image_platform=Setting("text", "", "platform to pull, such as linux/arm64"),
@@ -75,6 +76,7 @@ SETTINGS: Mapping[str, Setting] = {
         "Ports",
         port_base=Setting("int", None, "first API port: 7100, standalone 8000", smallest=1024),
         dp_rpc_port=Setting("int", 12321, "port of a MoE group's master", smallest=1024),
+        master_port=Setting("int", 29501, "where the hosts of a rank larger than a host meet", smallest=1024),
         kv_port=Setting("int", None, "first KV handshake port: 36000 on A3, 28000 on A2, decode +200", smallest=1024),
         proxy_port=Setting("int", 1999, "port that clients use", shared=True),
     ),
@@ -90,8 +92,10 @@ SETTINGS: Mapping[str, Setting] = {
         "Weights",
         weights_dir=Setting("text", "~/.cache/qcluster", "folder for downloaded weights"),
         weights_shared=Setting("bool", False, "weights_dir is the same folder on every host"),
-        weights_source=Setting("text", "", "modelscope, huggingface, path, or rsync FROM; default: modelscope"),
-        weights_manifest=Setting("text", "", "file of sizes and sha256 that the weights must match"),
+        weights_source=Setting("source", "", "where weights come from; default: modelscope, or path", _WEIGHTS),
+        weights_spread=Setting("text", "stream", "once and from host to host, or each by itself", ("stream", "each")),
+        weights_manifest=Setting("text", "", "file on the controller: `SHA256 SIZE NAME` lines, or those of sha256sum"),
+        weights_reread=Setting("bool", False, "read the weights anew instead of trusting size and time"),
     ),
     **_of(
         "Engines",
@@ -107,7 +111,7 @@ def convert(name: str, value: Any) -> Any:
     if value is None:
         return setting.default
     converted = CONVERTERS[setting.kind](value, setting)
-    if setting.choices and converted not in setting.choices:
+    if setting.choices and setting.kind != "source" and converted not in setting.choices:
         near = difflib.get_close_matches(str(converted), setting.choices, n=1, cutoff=0.6)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise WrongValue(f"is {converted!r}; it takes {', '.join(setting.choices)}{meant}")
@@ -131,6 +135,7 @@ def validate(inventory: Inventory) -> list[Problem]:
     """Everything that is wrong with this project's variables, sorted by place; each place once."""
     problems = {problem for host in inventory.hosts.values() for problem in _of_host(host)}
     problems.update(_of_groups(inventory))
+    problems.update(_of_sources(inventory))
     return sorted(problems)
 
 
@@ -164,6 +169,17 @@ def wrong_value(host: Host, name: str, error: WrongValue) -> Problem:
 def value_trap(name: str, origin: Origin) -> str:
     """Why a number is not the one that was written (base 60, octal); '' for anything else."""
     return base_trap(origin.written) if SETTINGS[name].kind in ("text", "int", "npus", "model") else ""
+
+
+def _of_sources(inventory: Inventory) -> Iterator[Problem]:
+    """`from HOST` names a host of the inventory."""
+    for host in inventory.hosts.values():
+        for name in ("image_source", "weights_source"):
+            word, _, source = str(host.variables.get(name, "")).partition(" ")
+            if word == "from" and source and "{{" not in source and source.strip() not in inventory.hosts:
+                near = difflib.get_close_matches(source.strip(), list(inventory.hosts), n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"hosts: {', '.join(inventory.hosts)}"
+                yield problem_at(host, name, f"there is no host {source.strip()!r}", hint)
 
 
 def _of_groups(inventory: Inventory) -> Iterator[Problem]:

@@ -60,6 +60,11 @@ all:
     ]
 
 
+def test_a_source_is_a_host_of_the_inventory(tmp_path: Path) -> None:
+    text = "all: {vars: {image_source: from h, weights_source: from g}, hosts: {h: }}\n"
+    assert problems(tmp_path, text) == ["hosts.yaml:1: all: weights_source: there is no host 'g' (hosts: h)"]
+
+
 def test_templates_are_rendered_before_they_are_judged(tmp_path: Path) -> None:
     text = "all: {vars: {n: 4, tp: '{{ n // 2 }}', dp: '{{ n }}x'}, hosts: {h: }}\n"
     assert problems(tmp_path, text) == ["hosts.yaml:1: all: dp: is '4x', not a whole number"]
@@ -80,6 +85,11 @@ def test_arguments_of_a_rank_are_left_for_the_rank(tmp_path: Path) -> None:
         ("model", {"weights": "x"}, {"weights": "x"}),
         ("release", None, ""),
         ("dp", None, None),
+        ("weights_source", "", ""),
+        ("weights_source", "rsync  store:/weights/ ", "rsync store:/weights/"),
+        ("image_source", "from p1", "from p1"),
+        ("image_source", "load", "load"),
+        ("image_source", "load /data/image.tar.gz", "load /data/image.tar.gz"),
     ],
 )
 def test_values_become_what_the_variable_is(name: str, value: object, converted: object) -> None:
@@ -99,6 +109,11 @@ def test_values_become_what_the_variable_is(name: str, value: object, converted:
         ("vllm_env", "A=1"),
         ("release", 0.23),
         ("container_runtime", "podman"),
+        ("weights_source", "huggingfase"),
+        ("weights_source", "rsync"),
+        ("weights_source", "modelscope Org/Model"),
+        ("image_source", "from"),
+        ("image_source", "push"),
     ],
 )
 def test_other_values_are_refused(name: str, value: object) -> None:
