@@ -12,6 +12,7 @@ import click
 
 from qcluster.cli.options import RunFlags
 from qcluster.cli.session import Choice, Session, opened
+from qcluster.cli.status import proof_of
 from qcluster.diagnose.doctor import Finding, as_json, examine, leftovers, stray, told
 from qcluster.errors import QclusterError, worst_exit
 from qcluster.facts import docker
@@ -47,7 +48,9 @@ def doctor(
         left = [text for host, excerpts in found.items() for text in _left(session, host, excerpts)]
         if clean:
             _clean(session, found)
-        code = _show(replace(examine(found), leftovers=tuple(left)), json_out)
+        proof = proof_of(session)
+        why = f"{proof}: {proof.why}" if proof and proof.why else ""
+        code = _show(replace(examine(found), leftovers=tuple(left), proof=why), json_out)
         for error in errors:
             click.echo(f"qcluster: {error}", err=True)
         return worst_exit([code, *(error.exit_code for error in errors)])

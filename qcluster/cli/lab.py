@@ -37,12 +37,24 @@ def _read(path: Path) -> Inventory:
     return load_inventory(path)
 
 
+def _meant(inventory: Path | None) -> Path | None:
+    """The inventory named here, by $QCLUSTER_INVENTORY, or used last from here: where it has lab hosts."""
+    from qcluster.inventory import choose
+
+    named = inventory or os.environ.get(choose.VARIABLE) or choose.recall(Path.cwd())
+    if named is None:
+        return None
+    found = choose.find(str(named), None, {}, Path.cwd())
+    return found if inventory or lab_hosts(_read(found)) else None
+
+
 def _directory(inventory: Path | None) -> Path:
     """The lab that is meant: by inventory, by environment, or the only one here."""
-    if inventory is not None:
-        return lab_directory(_read(inventory))
-    if os.environ.get(DIRECTORY):
+    if inventory is None and os.environ.get(DIRECTORY):
         return Path(os.environ[DIRECTORY]).absolute()
+    meant = _meant(inventory)
+    if meant is not None:
+        return lab_directory(_read(meant))
     found = sorted(path.parent for path in (Path.cwd() / HOME).glob("*/lab.json"))
     if len(found) == 1:
         return found[0]
@@ -91,11 +103,11 @@ def stop(inventory: Path | None) -> None:
 @lab.command()
 @click.argument("name", required=False)
 @click.argument("words", nargs=-1)
-@click.option("-i", "--inventory", type=_FILE, help="The lab of this inventory.")
+@click.option("-i", "--inventory", type=_FILE, help="The lab of this inventory [as for other commands].")
 @click.option("--clear", is_flag=True, help="Mend everything, or what NAME and WORDS say.")
 @click.option("--list", "catalogue", is_flag=True, help="Show every fault there is.")
 def fault(name: str | None, words: tuple[str, ...], inventory: Path | None, clear: bool, catalogue: bool) -> None:
-    """Break something: NAME with its host, NPU or pair. Without NAME: what is broken now."""
+    """Break something: NAME with its host, NPU, pair or instance. Without NAME: what is broken now."""
     from qcluster.lab import faults
 
     if catalogue:
@@ -103,13 +115,26 @@ def fault(name: str | None, words: tuple[str, ...], inventory: Path | None, clea
             click.echo(f"{known:18} {row.form:7} {row.what}{f' [{row.value}]' if row.value else ''}")
         return
     directory = _directory(inventory)
+    words = _places(inventory, directory, words)
     if clear:
         click.echo(f"{faults.clear(directory, name or '', words)} mended")
     elif name:
-        click.echo(f"{name} {faults.put(directory, name, words)}")
+        click.echo(faults.put(directory, name, words))
     else:
         for kind, key, value in faults.active(directory):
             click.echo(f"{kind} {key} {value}".rstrip())
+
+
+def _places(inventory: Path | None, directory: Path, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words with an instance's name put as HOST:PORT."""
+    meant = _meant(inventory)
+    if not words or meant is None or words[0] in load(directory).hosts or ":" in words[0]:
+        return words
+    from qcluster.serving import make_plan
+
+    plan = make_plan(connected(_read(meant), load(directory)))
+    places = {one.name: f"{one.host}:{one.port}" for one in plan.instances}
+    return (places.get(words[0], words[0]), *words[1:])
 
 
 def _show(found: Lab) -> None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import click
 
@@ -14,6 +15,7 @@ from qcluster.cli.session import Choice, Session, opened
 from qcluster.errors import EXIT_OK, NotServing, UnreachableError, UnreadableOutput
 from qcluster.facts import http, instances
 from qcluster.facts.fact import ask
+from qcluster.facts.proven import Proof, last_proof
 from qcluster.report.status import Expected, Row, as_json, row, table
 from qcluster.serving.plan import Plan
 
@@ -27,11 +29,11 @@ PROBE_SECONDS = 5.0
 def status(inventory_path: str | None, inventory_option: str | None, json_: bool, watch: float | None) -> int:
     """Instance, host, NPUs, container, age, start-up milestone and health.
 
-    Exit 0 when everything serves, 4 when something does not, 3 when a host cannot be reached.
+    Exit 0 when everything serves, 4 when something does not or the last proof failed, 3 when a host cannot be reached.
     """
     with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
         if watch is None:
-            return _exit(_show(session, json_))
+            return _exit(*_show(session, json_))
         try:
             while True:
                 _show(session, json_)
@@ -40,24 +42,38 @@ def status(inventory_path: str | None, inventory_option: str | None, json_: bool
             return EXIT_OK  # Ctrl-C is how watching ends, not a failure
 
 
-def _show(session: Session, json_: bool) -> list[Row]:
+def _show(session: Session, json_: bool) -> tuple[list[Row], Proof | None]:
     assert session.plan
     rows = survey(session)
-    click.echo(_shown(session.plan, rows, json_))
-    return rows
+    proof = proof_of(session)
+    click.echo(_shown(session.plan, rows, proof, json_))
+    return rows, proof
 
 
-def _shown(plan: Plan, rows: list[Row], json_: bool) -> str:
+def _shown(plan: Plan, rows: list[Row], proof: Proof | None, json_: bool) -> str:
     if json_:
-        return json.dumps({"deployment": plan.deployment, "instances": as_json(rows)}, indent=2, ensure_ascii=False)
-    serving = sum(one.serves for one in rows)
-    return "\n".join([*table(rows), "", f"{plan.deployment}: {serving} of {len(rows)} serve"])
+        told = {"deployment": plan.deployment, "instances": as_json(rows), "proof": asdict(proof) if proof else None}
+        return json.dumps(told, indent=2, ensure_ascii=False)
+    healthy = sum(one.serves for one in rows)
+    line = f"{plan.deployment}: {healthy} of {len(rows)} healthy; {f'last proof {proof}' if proof else 'never proven'}"
+    return "\n".join([*table(rows), "", line, *(proof.why.splitlines()[:1] if proof else ())])
 
 
-def _exit(rows: list[Row]) -> int:
+def _exit(rows: list[Row], proof: Proof | None) -> int:
     if any(one.state == "unreachable" for one in rows):
         return UnreachableError.exit_code
-    return EXIT_OK if all(one.serves for one in rows) else NotServing.exit_code
+    good = all(one.serves for one in rows) and not (proof and proof.why)
+    return EXIT_OK if good else NotServing.exit_code
+
+
+def proof_of(session: Session) -> Proof | None:
+    """The outcome of the last proof, as the first host has noted it."""
+    assert session.plan
+    first = session.plan.hosts[0]
+    try:
+        return ask(session.fleet[first.name].run, last_proof(first.state_dir))
+    except UnreachableError:
+        return None
 
 
 def survey(session: Session) -> list[Row]:

@@ -85,3 +85,12 @@ def unexplained(lines: Iterable[str], where: str = "engine") -> list[str]:
         for line in lines
         if ERROR.search(line) and not any(where in one.where and one.pattern.search(line) for one in entries())
     ]
+
+
+EXCEPTION = re.compile(r"(?:^|[\s\])])((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt)\b:?.*)")
+
+
+def exceptions(lines: Iterable[str], where: str = "engine", count: int = 2) -> list[str]:
+    """The first exceptions that the lines tell and that no entry explains: what was raised first is the reason."""
+    found = (match[1].strip() for line in unexplained(lines, where) if (match := EXCEPTION.search(line)))
+    return list(dict.fromkeys(found))[:count]

@@ -39,11 +39,13 @@ class Finding:
     diagnoses: tuple[Diagnosis, ...]
     unexplained: tuple[Sight, ...]
     leftovers: tuple[str, ...] = ()
+    proof: str = ""
+    """What the last proof found wrong; empty where it passed."""
 
     @property
     def sick(self) -> bool:
-        return (
-            bool(self.leftovers) or any(one.entry.kind == "cause" for one in self.diagnoses) or bool(self.unexplained)
+        return bool(self.leftovers or self.unexplained or self.proof) or any(
+            one.entry.kind != "warning" for one in self.diagnoses
         )
 
 
@@ -105,7 +107,18 @@ def _held(by_name: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
 
 
 def told(finding: Finding) -> list[str]:
-    """For people, the most likely cause first."""
+    """For people, the most likely cause first; where no cause is known, the errors themselves before their effects."""
+    known = any(one.entry.kind == "cause" for one in finding.diagnoses)
+    parts = [_diagnosed(finding), _strangers(finding, known)]
+    lines = [line for part in (parts if known else reversed(parts)) for line in part]
+    if finding.proof:
+        lines += ["the last proof failed:", *(f"  {text}" for text in finding.proof.splitlines())]
+    if finding.leftovers:
+        lines += ["left over:", *(f"  {text}" for text in finding.leftovers)]
+    return lines or ["nothing known is wrong in these logs"]
+
+
+def _diagnosed(finding: Finding) -> list[str]:
     lines: list[str] = []
     for number, one in enumerate(finding.diagnoses):
         word = "most likely" if number == 0 and one.entry.kind == "cause" else one.entry.kind
@@ -115,12 +128,15 @@ def told(finding: Finding) -> list[str]:
         ]
         if len(one.sights) > SHOWN:
             lines.append(f"  and {len(one.sights) - SHOWN} more")
-    if finding.unexplained:
-        lines.append("errors that the catalogue does not explain:")
-        lines += [f"  {one.host} {one.name}:{one.number}: {one.line.strip()[:200]}" for one in finding.unexplained]
-    if finding.leftovers:
-        lines += ["left over:", *(f"  {text}" for text in finding.leftovers)]
-    return lines or ["nothing known is wrong in these logs"]
+    return lines
+
+
+def _strangers(finding: Finding, known: bool) -> list[str]:
+    if not finding.unexplained:
+        return []
+    head = "errors that the catalogue does not explain:"
+    shown = [f"  {one.host} {one.name}:{one.number}: {one.line.strip()[:200]}" for one in finding.unexplained]
+    return [head if known else f"most likely one of these {head}", *shown]
 
 
 def as_json(finding: Finding) -> dict[str, Any]:
@@ -141,4 +157,5 @@ def as_json(finding: Finding) -> dict[str, Any]:
         ],
         "unexplained": [sight(one) for one in finding.unexplained],
         "leftovers": list(finding.leftovers),
+        "proof": finding.proof,
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from qcluster.diagnose import milestones
-from qcluster.diagnose.catalogue import Match, diagnose
+from qcluster.diagnose.catalogue import Match, diagnose, exceptions
 from qcluster.diagnose.milestones import Position
 
 LAST_LINES = 15
@@ -22,7 +22,8 @@ MANY_UP = 4
 
 @dataclass(frozen=True)
 class Target:
-    """One engine to wait for. `container` is empty without docker; `pulls_down` when its death ends its group (MoE)."""
+    """One engine to wait for. `container` is empty without docker; `pulls_down` when its death ends its group (MoE);
+    `workers_only` where another host runs the engine core (a rank over several hosts)."""
 
     name: str
     host: str
@@ -32,10 +33,13 @@ class Target:
     run_dir: str
     container: str
     pulls_down: bool = False
+    workers_only: bool = False
 
     @property
     def done_pattern(self) -> str:
         """As `grep -E` takes it."""
+        if self.workers_only:
+            return r"Loading weights took [0-9.]+ seconds"
         return r"Application startup complete\." if self.port is not None else r"init engine \(profile, create kv cache"
 
 
@@ -160,12 +164,30 @@ def explain(board: Board) -> str:
     place = board.positions.get(first.name)
     after = f" after `{place.text}`" if place else ""
     lines = [f"{first.name} on {first.host} {first.what}{after}"]
-    for match in _matches(board, first.name)[:2]:
-        lines += [f"cause: {match.entry.cause} [{match.entry.id}]", f"remedy: {match.entry.remedy}"]
+    lines += _why(board, first.name)
     quoted = board.last_lines(first.name)
     if quoted:
-        lines += ["its last lines:", *(f"  {line}" for line in quoted)]
+        lines += ["its last lines:", *(f"  {shortened(line)}" for line in quoted)]
     return "\n".join([*lines, *_others(board, first)])
+
+
+def _why(board: Board, name: str) -> list[str]:
+    """What is known of the reason: a known cause with its line; else the engine's own exceptions; else the effect."""
+    matches = _matches(board, name)
+    causes = [match for match in matches if match.entry.kind == "cause"]
+    raised = [] if causes else exceptions(board.lines.get(name, ()))
+    lines = [f"most likely: {shortened(text)}" for text in raised]
+    for match in causes[:2] or ([] if raised else matches[:1]):
+        lines += [f"cause: {match.entry.cause} [{match.entry.id}]", f"  {shortened(match.line)}"]
+        lines += [f"remedy: {match.entry.remedy}"]
+    return lines + (
+        ["remedy: no entry of the catalogue knows it; search the text in vllm-ascend's issues"] if raised else []
+    )
+
+
+def shortened(line: str, length: int = 200) -> str:
+    """A line for a person: the start of the engine's arguments says enough."""
+    return line if len(line) <= length else f"{line[: length - 2]} …"
 
 
 def _others(board: Board, first: Failure) -> Iterator[str]:

@@ -77,14 +77,30 @@ FAULTS = {
 
 
 def put(directory: Path, name: str, words: Sequence[str]) -> str:
-    """Set a fault; its key. Raises InputError for an unknown fault, host or NPU."""
+    """Set a fault; what was set, in full. Raises InputError for an unknown fault, host, NPU or value."""
     lab = load(directory)
     key, value = _key(lab, name, list(words))
+    _check_value(name, value)
     path = directory / "faults" / name / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(value)
     refresh(lab)
-    return key
+    return f"{name} {key} {value}".rstrip()
+
+
+def _check_value(name: str, value: str) -> None:
+    """A word that the simulated engine would not know is a fault that breaks nothing."""
+    if name not in ("engine-dies", "engine-stalls"):
+        return
+    from qcluster.lab.tools.engine.excerpts import EXCERPTS
+    from qcluster.lab.tools.engine.startup import SHARE
+
+    known = {"engine-dies": ("", *EXCERPTS), "engine-stalls": tuple(SHARE)}[name]
+    first, _, rest = value.partition(" ")
+    if first not in known:
+        raise InputError(f"{name}: {first!r} is none of {', '.join(filter(None, known))}")
+    if rest not in ("", "once") or (rest and name == "engine-stalls"):
+        raise InputError(f"{name}: {rest!r} after {first!r} means nothing here")
 
 
 def clear(directory: Path, name: str = "", words: Sequence[str] = ()) -> int:

@@ -25,6 +25,7 @@ from qcluster.diagnose.proof import (
     wrong,
 )
 from qcluster.errors import NotServing
+from qcluster.facts import proven
 from qcluster.facts.http import Answer, Request, ask, metrics
 from qcluster.modules.asking import Endpoint, Scene, at_once, get, post, readings
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
@@ -49,6 +50,7 @@ class Smoke:
             "instances": Option(
                 "list", elements="str", default=(), help="Only these, each asked directly and not through the proxy."
             ),
+            "by": Option("str", default="up", help="Which command proves: noted with the outcome."),
             "fatal": Option(
                 "bool", default=True, help="false: fail the task only, so that a rescue can act; see `exit`."
             ),
@@ -65,9 +67,19 @@ class Smoke:
             if call.args["documented"]:
                 _documented(scene, reach)
         except NotServing as error:
+            _note(call, reach, str(error))
             fatal = error.exit_code if call.args["fatal"] else 0
             return Report(failed=str(error), values={"exit": error.exit_code}, fatal=fatal)
+        _note(call, reach, "")
         return Report(values=values)
+
+
+def _note(call: Call, reach: Reach, why: str) -> None:
+    """For `status` and `doctor`; the proof of a few instances says nothing of the whole."""
+    first = call.variables["qcluster_plan"]["hosts"][0]
+    if not call.args["instances"]:
+        told = proven.Proof(reach.clock(), str(call.args["by"]), why)
+        reach.fleet[first["name"]].put(proven.note(first["state_dir"], told))
 
 
 def scene_of(call: Call) -> Scene:
@@ -92,7 +104,12 @@ def scene_of(call: Call) -> Scene:
 def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
     """Raises `NotServing` with everything that is wrong."""
     _raise(_each(scene, reach))
-    note(reach, "proof", f"{len(scene.instances)} instances answer /health and /v1/models")
+    count = len(scene.instances)
+    note(
+        reach,
+        "proof",
+        f"{count} instance{'s' if count > 1 else ''} answer{'s' if count == 1 else ''} /health and /v1/models",
+    )
     _raise(_hanging(scene, reach))
     if scene.proxy is None:
         return _directly(scene, reach)

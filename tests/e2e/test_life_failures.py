@@ -48,7 +48,7 @@ def test_an_image_that_no_registry_has_is_named_with_every_source(place: Workpla
 
 def test_the_first_registry_is_down_and_a_mirror_serves(place: Workplace) -> None:
     broken(place, "registry-down", "quay.io")
-    broken(place, "engine-dies", "d1:7100", "kv-port-in-use")
+    broken(place, "engine-dies", "d1:7100", "zmq")
     ran = place.run("up", LAB, "--skip-network")
     assert ran.exit == 1, ran.text
     assert "got m.daocloud.io/quay.io/ascend/vllm-ascend" in ran.err
@@ -107,7 +107,7 @@ def test_what_serves_is_not_replaced_unasked_and_comes_back_when_the_new_one_fai
     ran = place.run("up", changed, "--skip-network")
     assert ran.exit == 2, ran.text
     assert "another plan runs there" in ran.err and "--yes" in ran.err
-    broken(place, "engine-dies", "d1:7100", "out-of-hbm once")
+    broken(place, "engine-dies", "d1:7100", "oom once")
     ran = place.run("up", changed, "--skip-network", "--yes")
     assert ran.exit == 1, ran.text
     assert "what ran before was started again" in ran.err

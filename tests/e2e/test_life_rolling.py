@@ -75,7 +75,7 @@ def test_a_new_plan_loses_no_request(place: Workplace) -> None:
 
 def test_a_plan_that_fails_on_its_first_host_leaves_the_others_serving(place: Workplace) -> None:
     described(place, ", vllm_args: {max-num-seqs: 7}")
-    place.run("lab", "fault", "-i", LAB, "engine-dies", "p1", "out-of-hbm once")
+    place.run("lab", "fault", "-i", LAB, "engine-dies", "p1", "oom once")
     ran = place.run("up", LAB, "--skip-network", "--yes", timeout=300)
     assert ran.exit == 1, ran.text
     assert "the other hosts were left alone" in ran.err

@@ -27,9 +27,10 @@ def test_ctrl_c_ends_watching_with_0_after_two_tables(
 
     monkeypatch.setattr(status, "opened", opened)
     monkeypatch.setattr(status, "survey", lambda session: [])
+    monkeypatch.setattr(status, "proof_of", lambda session: None)
     monkeypatch.setattr("time.sleep", sleep)
     function = status.status.callback
     assert function is not None
     assert function(None, None, False, 3.0) == 0
     assert waits == [3.0, 3.0]
-    assert capsys.readouterr().out.count("demo: 0 of 0 serve") == 2
+    assert capsys.readouterr().out.count("demo: 0 of 0 healthy; never proven") == 2
