@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Protocol
+from collections.abc import Callable, Mapping
+from typing import IO, TYPE_CHECKING, Protocol
 
 from qcluster.events import Event
 from qcluster.report.lines import Lines, Style
+
+if TYPE_CHECKING:
+    from qcluster.report.timings import Expected
 
 
 class Reporter(Protocol):
@@ -35,10 +38,12 @@ def is_live(stream: IO[str], environ: Mapping[str, str]) -> bool:
     return stream.isatty() and not plain
 
 
-def human(stream: IO[str], environ: Mapping[str, str], style: Style) -> Reporter:
-    """The reporter that fits the stream."""
-    if not is_live(stream, environ):
+def human(
+    stream: IO[str], environ: Mapping[str, str], style: Style, expect: Callable[[], Expected] | None = None
+) -> Reporter:
+    """The reporter that fits the stream. `expect` is asked only where a board shows what it says."""
+    if style.quiet or not is_live(stream, environ):
         return PlainReporter(stream, style)
     from qcluster.report.live import LiveReporter
 
-    return LiveReporter(stream, style)
+    return LiveReporter(stream, style, expect() if expect else None)

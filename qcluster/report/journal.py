@@ -1,7 +1,7 @@
 """The journal of a run, on the controller: `.qcluster/runs/<time>-<verb>/`.
 
 events.ndjson   every event, remote commands among them
-run.json        verb, target, inventory, exit code, recap: written when the run is over
+run.json        verb, target, inventory, deployment; when the run is over also exit code, recap and timings
 plan.json       the plan the run carried out, where there was one
 hosts/NAME.log  each host's own story
 """
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted
 from qcluster.report.serialise import event_line, event_record, plain
+from qcluster.report.timings import Expected, Timings, expected
 
 
 class Journal:
@@ -25,19 +26,24 @@ class Journal:
         self._events: IO[str] = (folder / "events.ndjson").open("a", encoding="utf-8")
         self._hosts: dict[str, IO[str]] = {}
         self._head: dict[str, Any] = {}
+        self._deployment = ""
+        self._timings = Timings()
 
     def __call__(self, event: Event) -> None:
+        self._timings.take(event)
         self._events.write(event_line(event) + "\n")
         self._events.flush()
         if isinstance(event, RunStarted):
-            self._head = event_record(event)
+            self._head = {**event_record(event), "deployment": self._deployment}
             self._write({**self._head, "exit": None})
         elif isinstance(event, RunFinished):
-            self._write({**self._head, **plain(event)})
+            told = {key: value for key, value in plain(event).items() if key != "at"}
+            self._write({**self._head, **told, "timings": self._timings.document()})
         elif isinstance(event, HostFinished | CommandRan | Progress):
             self._tell(event)
 
     def save_plan(self, plan: dict[str, Any]) -> None:
+        self._deployment = plan["deployment"]
         _save(self.folder / "plan.json", plan)
 
     def close(self) -> None:
@@ -45,10 +51,7 @@ class Journal:
             stream.close()
 
     def _write(self, summary: dict[str, Any]) -> None:
-        summary.pop("event", None)
-        (self.folder / "run.json").write_text(
-            json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        _save(self.folder / "run.json", {key: value for key, value in summary.items() if key != "event"})
 
     def _tell(self, event: HostFinished | CommandRan | Progress) -> None:
         if event.host not in self._hosts:
@@ -81,6 +84,12 @@ def summary(folder: Path) -> dict[str, Any]:
     loaded = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert isinstance(loaded, dict)
     return loaded
+
+
+def expectation(root: Path, verb: str, deployment: str) -> Expected:
+    """What earlier runs of this verb took where the deployment has the same name."""
+    told = (summary(folder) for folder in runs(root) if folder.name.endswith(f"-{verb}"))
+    return expected([one for one in told if deployment and one.get("deployment") == deployment])
 
 
 def failed_hosts(root: Path, target: str) -> tuple[str, ...]:

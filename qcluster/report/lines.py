@@ -47,6 +47,7 @@ class Lines:
         self._titles: dict[str, str] = {}
         self._modules: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._reached: dict[tuple[str, str], str] = {}
 
     def of(self, event: Event) -> Iterator[str]:
         handler = getattr(self, f"_of_{type(event).__name__}", None)
@@ -79,7 +80,7 @@ class Lines:
 
     def _of_Progress(self, event: Progress) -> Iterator[str]:
         passing = event.kind in ("bytes", "count") and (event.done < event.total or not event.total)
-        if not self.style.quiet and not passing:
+        if not self.style.quiet and not passing and not self._still_there(event):
             subject = "" if event.subject == event.host else f"{event.subject}: "
             yield f"  {'…':<11} {event.host:<12} {subject}{event.text}"
 
@@ -89,6 +90,13 @@ class Lines:
 
     def _of_RunFinished(self, event: RunFinished) -> Iterator[str]:
         yield from ("", *recap(event.recap, self.style))
+
+    def _still_there(self, event: Progress) -> bool:
+        """Whether an instance only counts on within the milestone that was told: shards would fill a log."""
+        reached = str(event.data.get("milestone", ""))
+        before = self._reached.get((event.host, event.subject), "")
+        self._reached[event.host, event.subject] = reached
+        return bool(reached) and before == reached
 
     def _repeats(self, event: HostFinished) -> bool:
         """Whether a rescue ends the run (`end_run`) with the words of the failure that it rescued from."""

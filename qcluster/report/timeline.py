@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,24 +81,26 @@ def _of_play(play: Mapping[str, Any], started: float) -> Iterator[Bar]:
             yield Bar(host, play["play"], stage, task["task"], status, begin, max(begin, end))
 
 
-def critical_path(own: Sequence[Bar]) -> list[Bar]:
+def critical_path(own: Iterable[Bar]) -> list[Bar]:
     """What the end of a play waited for: the task that ended last, what ended last before it began, and so on back.
 
     Where several ended together it stays on its host; a `run_once` of another host is what the others waited for.
     """
     ordered = sorted((bar for bar in own if bar.status != "skipped"), key=lambda bar: bar.end)
+    ends = [bar.end for bar in ordered]
     path: list[Bar] = []
-    while ordered:
-        last = _before(ordered, path[-1]) if path else ordered[-1]
-        path.append(last)
-        ordered = [bar for bar in ordered if bar.end <= last.begin + SAME and bar is not last]
+    limit = len(ordered)
+    while limit:
+        place = _latest(ordered, ends, limit, path[-1].host if path else "")
+        path.append(ordered[place])
+        limit = min(place, bisect_right(ends, ordered[place].begin + SAME))
     return path[::-1]
 
 
-def _before(ordered: Sequence[Bar], following: Bar) -> Bar:
-    latest = ordered[-1].end
-    together = [bar for bar in ordered if bar.end >= latest - SAME]
-    return next((bar for bar in reversed(together) if bar.host == following.host), together[-1])
+def _latest(ordered: Sequence[Bar], ends: Sequence[float], limit: int, host: str) -> int:
+    """The place, before `limit`, of the bar that ended last, or as good as last on `host`."""
+    together = range(limit - 1, bisect_left(ends, ends[limit - 1] - SAME, hi=limit) - 1, -1)
+    return next((place for place in together if ordered[place].host == host), limit - 1)
 
 
 def stages(found: Iterable[Bar]) -> list[Stage]:

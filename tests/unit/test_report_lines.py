@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,15 +21,13 @@ from qcluster.events import (
     RunStarted,
     TaskStarted,
 )
-from qcluster.report.board import Board, extent
 from qcluster.report.console import is_live
 from qcluster.report.document import JsonReporter, JunitReporter
 from qcluster.report.fanout import fan_out
 from qcluster.report.journal import Journal, failed_hosts, runs
 from qcluster.report.lines import Lines, Style, unified
-from qcluster.report.live import clock_text
 from qcluster.report.ndjson import NdjsonReporter
-from qcluster.report.serialise import event_line, event_record, masker, plain
+from qcluster.report.serialise import Mask, plain
 from qcluster.result import Diff, Status, TaskResult
 from qcluster.secret import Secret
 
@@ -77,6 +74,14 @@ def test_quiet_shows_failures_and_the_recap_only() -> None:
 def test_what_was_already_so_is_shown_as_ansible_does_or_left_out(everything: bool, seen: bool) -> None:
     events: list[Event] = [finished("a", Status.OK)]
     assert bool(lines(Style(everything=everything), events)) is seen
+
+
+def test_an_instance_is_told_once_a_milestone_and_not_once_a_shard() -> None:
+    def at(milestone: str, text: str) -> Progress:
+        return Progress(1.0, "a", "a-0", "milestone", text, data={"milestone": milestone})
+
+    told = lines(Style(), [at("weights", "weights 1/9"), at("weights", "weights 2/9"), at("loaded", "weights loaded")])
+    assert [line.split("a-0: ")[1] for line in told] == ["weights 1/9", "weights loaded"]
 
 
 def test_commands_are_shown_from_three_v_on() -> None:
@@ -164,7 +169,7 @@ def test_a_killed_run_leaves_a_journal_without_an_exit_code(tmp_path: Path) -> N
 
 def test_secrets_are_masked_everywhere_an_event_has_text() -> None:
     stream = io.StringIO()
-    emit = fan_out([NdjsonReporter(stream)], ["hunter22"])
+    emit = fan_out([NdjsonReporter(stream)], Mask(["hunter22"]))
     emit(finished("a", Status.FAILED, message="no hunter22", values={"stdout": ["x hunter22"], "hunter22": 1}))
     assert "hunter22" not in stream.getvalue()
     assert stream.getvalue().count("***") == 3
@@ -172,7 +177,7 @@ def test_secrets_are_masked_everywhere_an_event_has_text() -> None:
 
 def test_no_secrets_means_no_copy() -> None:
     event = RUN[0]
-    assert masker([])(event) is event
+    assert Mask()(event) is event
     assert plain({"key": Secret("x")}) == {"key": "***"}
 
 
@@ -193,43 +198,3 @@ class Terminal(io.StringIO):
 def test_the_board_needs_a_real_terminal(environ: dict[str, str], live: bool) -> None:
     assert is_live(Terminal(), environ) is live
     assert is_live(io.StringIO(), environ) is False
-
-
-def test_the_board_shows_what_runs_and_drops_what_is_done() -> None:
-    board = Board()
-    for event in RUN[:4]:
-        board.take(event)
-    board.take(Progress(2.0, "a", "a-0", "milestone", "weights", 3, 8))
-    board.take(Progress(2.5, "a", "a-1", "milestone", "complete", 8, 8))
-    assert [row.subject for row in board.rows(9)] == ["a", "a-0"]
-    assert board.hidden(1) == 1
-    board.take(RUN[4])
-    assert [row.subject for row in board.rows(9)] == ["a-0"]
-
-
-def test_a_start_is_as_far_as_its_milestones_and_shards() -> None:
-    def at(milestone: str, done: float = 0, total: float = 0) -> Progress:
-        return Progress(1.0, "a", "a-0", "milestone", "", done, total, data={"milestone": milestone})
-
-    assert extent(at("weights", 1, 4)) == (extent(at("weights"))[0] + 0.25, extent(at("weights"))[1])
-    done, total = extent(at("complete"))
-    assert done == total
-    assert extent(Progress(1.0, "a", "image", "count", "", 3, 8)) == (3, 8)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(7, "7s"), (65, "1:05"), (3723, "1:02:03"), (-1, "0s")])
-def test_durations_read_as_a_clock(seconds: float, text: str) -> None:
-    assert clock_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"rc": 0, "stdout": "汉字", "password": Secret("hunter22"), "raw": b"bytes", "kinds": {"a"}},
-        {("a", 1): "a key that JSON has no form for", 2: None, True: [1.5]},
-    ],
-)
-def test_the_fast_way_to_a_line_says_the_same(values: dict[Any, Any]) -> None:
-    event = HostFinished(1.0, "p", "t", "u", "h", TaskResult("h", Status.OK, values, diffs=(Diff("a", "b"),)))
-    assert json.loads(event_line(event)) == json.loads(json.dumps(event_record(event)))
-    assert "hunter22" not in event_line(event)
