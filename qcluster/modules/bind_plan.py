@@ -9,6 +9,7 @@ from typing import Any
 from qcluster.errors import InputError
 from qcluster.facts.docker import DIGEST
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.serving.catalogue import release_entry
 from qcluster.serving.plan import HostPlan
 
 
@@ -56,7 +57,16 @@ def rolling(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | 
         for role in host["roles"] if live[host["name"]] else ():
             peers.setdefault(role, set()).add(host["name"])
     roles = {host["name"]: host["roles"] for host in document["hosts"]}
-    return {name for name in old if all(len(peers.get(role, ())) > 1 for role in roles[name] if role != "proxy")}
+    alone = old - _tied(document)
+    return {name for name in alone if all(len(peers.get(role, ())) > 1 for role in roles[name] if role != "proxy")}
+
+
+def _tied(document: Mapping[str, Any]) -> set[str]:
+    """Hosts that carry a group (or one rank) together: replaced one by one, each would wait for the others."""
+    hosts: dict[str, set[str]] = {}
+    for one in document["instances"]:
+        hosts.setdefault(one["group"], set()).add(one["host"])
+    return set().union(*(names for names in hosts.values() if len(names) > 1))
 
 
 def _live(host: Mapping[str, Any], facts: Mapping[str, Any] | None) -> dict[str, str]:
@@ -111,7 +121,8 @@ def part(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """What host `name` sees of the plan."""
     own = [instance for instance in document["instances"] if instance["host"] == name]
     host: dict[str, Any] = next((host for host in document["hosts"] if host["name"] == name), {})
-    return {"qcluster_plan": document, "qcluster_instances": own, "qcluster_host": host}
+    release = dict(release_entry(document["release"]))
+    return {"qcluster_plan": document, "qcluster_instances": own, "qcluster_host": host, "qcluster_release": release}
 
 
 bind_plan = BindPlan()

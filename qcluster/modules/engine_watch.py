@@ -55,7 +55,8 @@ def targets(call: Call) -> tuple[Target, ...]:
             log=one["log"],
             run_dir=f"{homes[one['host']]}/{one['container']}/run",
             container="" if one["container"] in native else one["container"],
-            pulls_down=bool(plan["model"]["moe"]),
+            pulls_down=bool(plan["model"]["moe"]) or "--nnodes" in one["argv"],
+            workers_only=one["port"] is None and "--nnodes" in one["argv"],
         )
         for one in plan["instances"]
         if one["host"] in homes

@@ -24,10 +24,19 @@ def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
         "kv_connector": settings.connector,
         "kv_role": KV_ROLES[slot.placement.role],
         "kv_port": str(slot.kv_port),
-        "engine_id": slot.name,
-        "kv_connector_extra_config": {**_sides(slot, everyone), **settings.kv_extra},
+        "engine_id": slot.engine,
+        "kv_connector_extra_config": _extended(_sides(slot, everyone), settings.kv_extra),
     }
     return _pooled(config, settings.kv_pool) if settings.kv_pool else config
+
+
+def _extended(sides: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`kv_extra` over the sizes of both sides: `prefill: {pp_layer_partition: …}` adds to a side, null removes."""
+    whole = {**sides, **extra}
+    for role in sides.keys() & extra.keys():
+        if isinstance(extra[role], Mapping):
+            whole[role] = {key: value for key, value in {**sides[role], **extra[role]}.items() if value is not None}
+    return {key: value for key, value in whole.items() if value is not None}
 
 
 def _sides(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:

@@ -67,8 +67,12 @@ def opposite(flag: str) -> str:
 
 
 def spelling(flag: str) -> str:
-    """A flag's name as the plan writes it: `_` equals `-`, no dashes in front."""
-    return flag.replace("_", "-").lstrip("-")
+    """A flag's name as the plan writes it: `_` equals `-`, no dashes in front.
+
+    Of `attention_config.indexer_kv_dtype` only up to the point, as vLLM reads it (vllm/utils/argparse_utils.py).
+    """
+    name, point, key = flag.partition(".")
+    return name.replace("_", "-").lstrip("-") + point + key
 
 
 def present(folded: Folded) -> Folded:

@@ -34,6 +34,10 @@ OWNED = {
     "data-parallel-address": "ip",
     "data-parallel-rpc-port": "dp_rpc_port",
     "headless": "dp_mode",
+    "nnodes": "tp",
+    "node-rank": "tp",
+    "master-addr": "ip",
+    "master-port": "master_port",
     "served-model-name": "model",
 }
 """Flags that the plan computes, and the variable to set instead."""
@@ -64,6 +68,7 @@ def rank_facts(slot: Slot) -> dict[str, Any]:
         "dp_size": slot.dp_size,
         "dp_rank": slot.dp_rank,
         "local_rank": slot.index,
+        "node_rank": slot.node,
         "dp_address": master.address,
         "master_ip": master.address,
         "dp_rpc_port": master.settings.dp_rpc_port,
@@ -123,6 +128,7 @@ def _owned(deployment: Deployment, slot: Slot) -> dict[str, Any]:
     return {
         **({} if slot.kind == "headless" else {"host": "0.0.0.0", "port": slot.port}),
         **_data_parallel(slot),
+        **_nodes(slot),
         **{flag: size for flag, size in sizes.items() if size > 1 or flag == "tensor-parallel-size"},
         "served-model-name": deployment.variant.served_name,
     }
@@ -141,6 +147,16 @@ def _data_parallel(slot: Slot) -> dict[str, Any]:
         return {**size, "data-parallel-rank": slot.start, **meeting}
     local = {**size, "data-parallel-size-local": slot.ranks, **meeting}
     return {"headless": True, "data-parallel-start-rank": slot.start, **local} if slot.kind == "headless" else local
+
+
+def _nodes(slot: Slot) -> dict[str, Any]:
+    """A rank over several hosts: the first answers, the others lend their NPUs (vllm/entrypoints/cli/serve.py)."""
+    if slot.nodes == 1:
+        return {}
+    master = slot.team.master
+    meeting = {"master-addr": master.address, "master-port": master.settings.master_port}
+    headless = {"headless": True} if slot.node else {}
+    return {**headless, "nnodes": slot.nodes, "node-rank": slot.node, **meeting}
 
 
 def _recipe_args(deployment: Deployment, placement: Placement) -> Iterator[Layer]:

@@ -31,7 +31,7 @@ class PortUse:
     first: int
     count: int
     owner: str
-    purpose: str  # api dp-rpc kv-handshake adxl hccl-host hccl-device proxy
+    purpose: str  # api dp-rpc master kv-handshake adxl hccl-host hccl-device proxy
     plane: str = "host"
 
     @property

@@ -33,8 +33,10 @@ def _of_instance(release: str, slot: Slot, instance: Instance) -> Iterator[PortU
         yield PortUse(host, instance.port, 1, owner, "api")
     if slot.dp_size > 1 and slot.start == 0 and (slot.kind == "rank" or len(slot.team.shares) > 1):
         yield PortUse(host, slot.placement.settings.dp_rpc_port, 1, owner, "dp-rpc")
+    if slot.nodes > 1 and slot.node == 0:
+        yield PortUse(host, slot.placement.settings.master_port, 1, owner, "master")
     if instance.role == "prefill" and instance.kv_port is not None:
-        first = instance.kv_port + (slot.start * slot.stride if slot.kind != "replica" else 0)
+        first = instance.kv_port + (slot.start * slot.stride if slot.kind != "replica" else 0) + slot.node * slot.stride
         yield PortUse(host, first, slot.ranks * slot.stride, owner, "kv-handshake")
     if instance.kv_port is not None:
         yield from _adxl(release, instance)

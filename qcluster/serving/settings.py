@@ -39,6 +39,7 @@ class Settings:
     preset: str
     port_base: int | None
     dp_rpc_port: int
+    master_port: int
     kv_port: int | None
     kv_extra: Mapping[str, Any]
     kv_pool: Mapping[str, Any]

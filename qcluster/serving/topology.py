@@ -39,6 +39,7 @@ class Slot:
 
     `kind`: replica (dense, on its own), rank (one external-DP rank), internal (all ranks of this host in one process),
     headless (internal, but another host answers). `index` counts within host and role, `ranks` are the DP ranks inside.
+    A rank that is larger than a host has a process on each of its `nodes`; `node` 0 answers, the others are headless.
     """
 
     team: Team
@@ -48,14 +49,21 @@ class Slot:
     start: int
     ranks: int
     devices: tuple[int, ...]
+    nodes: int = 1
+    node: int = 0
 
     @property
     def name(self) -> str:
         return f"{self.placement.host.name}-{self.placement.role}-{self.index}"
 
     @property
+    def engine(self) -> str:
+        """The engine it belongs to: of a rank over several hosts the process that answers."""
+        return f"{self.team.master.host.name}-{self.placement.role}-0" if self.nodes > 1 else self.name
+
+    @property
     def dp_size(self) -> int:
-        return 1 if self.kind == "replica" else self.team.size
+        return 1 if self.kind == "replica" or self.nodes > 1 else self.team.size
 
     @property
     def dp_rank(self) -> int | None:
@@ -67,8 +75,8 @@ class Slot:
 
     @property
     def stride(self) -> int:
-        """Handshake ports of one DP rank."""
-        return width(self.placement)
+        """Handshake ports of one DP rank on one host."""
+        return width(self.placement) // self.nodes
 
     @property
     def kv_port(self) -> int | None:
@@ -97,9 +105,52 @@ def slots(deployment: Deployment, problems: list[Problem]) -> list[Slot]:
 
 def _teams(deployment: Deployment, problems: list[Problem]) -> Iterator[Team]:
     for cell, members in groupby(deployment.placements, lambda placement: (placement.role, placement.cell)):
-        spread = _spanning if deployment.moe else _one_a_host
-        for number, (size, shares) in enumerate(spread(list(members), problems)):
+        own = list(members)
+        spread = _across if all(map(_overlarge, own)) else _spanning if deployment.moe else _one_a_host
+        for number, (size, shares) in enumerate(spread(own, problems)):
             yield Team(f"{cell[1]}-{number}", size, tuple(shares))
+
+
+def _overlarge(placement: Placement) -> bool:
+    """Whether one rank needs more NPUs than the host has, so that it takes several hosts."""
+    return 0 < len(placement.settings.npus or ()) < width(placement)
+
+
+def _across(members: list[Placement], problems: list[Problem]) -> Iterator[tuple[int, list[Share]]]:
+    """One rank over as many hosts as it needs, all with the same number of NPUs (vLLM's `--nnodes`); dp is 1.
+
+    Source: vllm/engine/arg_utils.py and vllm/entrypoints/cli/serve.py at v0.23.0; GLM5.2.md of vllm-ascend.
+    """
+    waiting = list(members)
+    while waiting:
+        first = waiting[0]
+        step, have = width(first), len(first.settings.npus or ())
+        nodes = -(-step // have)
+        team, waiting = waiting[:nodes], waiting[nodes:]
+        problems.extend(_uneven(team, nodes))
+        if len(team) == nodes and step % nodes == 0:
+            yield 1, [Share(placement, 0, 1) for placement in team]
+
+
+def _uneven(team: list[Placement], nodes: int) -> Iterator[Problem]:
+    """What keeps hosts from carrying one rank together."""
+    first, step = team[0], width(team[0])
+    if len(team) < nodes or step % nodes:
+        have = " + ".join(str(len(placement.settings.npus or ())) for placement in team)
+        named = ", ".join(placement.host.name for placement in team)
+        what = f"one rank (tp·pp·pcp) needs {step} NPUs, the same number on each host; {named}: {have}"
+        yield first.problem(_size_variable(first), what, "lower tp or pp, or add hosts to this group")
+    for placement in team:
+        if (placement.settings.dp or 1) > 1:
+            what = f"is {placement.settings.dp}, but each rank takes several hosts"
+            yield placement.problem("dp", what, "dp: 1 here: every further set of hosts is a service of its own")
+        if width(placement) != step or len(placement.settings.npus or ()) < step // nodes:
+            what = f"{placement.host.name} differs from {first.host.name}, with which it carries one rank"
+            yield placement.problem("npus", what, "the same tp, pp, pcp and number of npus on both")
+
+
+def _size_variable(placement: Placement) -> str:
+    return next((name for name in ("pp", "tp", "npus") if name in placement.variables), "tp")
 
 
 def _one_a_host(members: list[Placement], problems: list[Problem]) -> Iterator[tuple[int, list[Share]]]:
@@ -138,9 +189,8 @@ def _too_big(placement: Placement, wanted: int) -> Problem:
     step, have = width(placement), len(placement.settings.npus or ())
     holds = f"npus names {have}" if "npus" in placement.variables else f"{placement.settings.hardware} has {have}"
     if step > have:
-        what = f"one rank (tp·pp·pcp) needs {step} NPUs, {holds}; a rank over several hosts is not planned"
-        written = (name for name in ("pp", "tp", "npus") if name in placement.variables)
-        return placement.problem(next(written, "tp"), what, "lower tp or pp; a dp group may span hosts")
+        what = f"one rank (tp·pp·pcp) needs {step} NPUs, {holds}, while others of its group hold a rank"
+        return placement.problem(_size_variable(placement), what, "lower tp or pp, or put like hosts into child groups")
     what = f"{wanted} × {step} (tp·pp·pcp) needs {wanted * step} NPUs, {holds}"
     return placement.problem("dp" if placement.settings.dp != 1 else "tp", what, "lower dp or tp")
 
@@ -153,8 +203,12 @@ def _incomplete(shares: list[Share], size: int, start: int) -> Problem:
 
 
 def _processes(deployment: Deployment, team: Team) -> Iterator[Slot]:
-    for share in team.shares:
+    nodes = len(team.shares) if _overlarge(team.master) else 1
+    for node, share in enumerate(team.shares):
         settings = share.placement.settings
+        if nodes > 1:
+            yield _node(team, share, node, "replica" if not deployment.moe else "rank")
+            continue
         connected = share.placement.role in CONNECTED
         if settings.dp_mode == "internal" and not (connected and not deployment.moe):
             kind = "internal" if share.placement is team.master else "headless"
@@ -162,6 +216,13 @@ def _processes(deployment: Deployment, team: Team) -> Iterator[Slot]:
         else:
             kind = "rank" if deployment.moe else "replica"
             yield from (_slot(team, share, kind, index, 1) for index in range(share.count))
+
+
+def _node(team: Team, share: Share, node: int, kind: str) -> Slot:
+    """One host's part of a rank that is larger than a host."""
+    nodes = len(team.shares)
+    devices = (share.placement.settings.npus or ())[: width(share.placement) // nodes]
+    return Slot(team, share.placement, kind if node == 0 else "headless", 0, 0, 1, devices, nodes, node)
 
 
 def _slot(team: Team, share: Share, kind: str, index: int, ranks: int) -> Slot:

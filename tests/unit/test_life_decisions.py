@@ -331,11 +331,14 @@ def test_hosts_take_turns_only_where_a_peer_of_their_role_serves() -> None:
     def facts(digest: str, state: str = "running") -> dict[str, Any]:
         return {"containers": [{"name": "box", "digest": digest, "state": state}]}
 
-    plan = {"hosts": [host("p1", "prefill"), host("p2", "prefill"), host("d1", "decode")]}
+    plan: dict[str, Any] = {"hosts": [host("p1", "prefill"), host("p2", "prefill"), host("d1", "decode")]}
+    plan["instances"] = [{"host": name, "group": f"g-{name}"} for name in ("p1", "p2", "d1")]
     assert rolling(plan, {"p1": facts("old"), "p2": facts("old"), "d1": facts("old")}) == {"p1", "p2"}
     assert rolling(plan, {"p1": facts("old"), "p2": facts("old", "exited"), "d1": facts("new")}) == set()
     assert rolling(plan, {"p1": facts("new"), "p2": facts("old"), "d1": facts("new")}) == {"p2"}
     assert rolling(plan, {"p1": None, "p2": None, "d1": None}) == set()
+    together = {**plan, "instances": [{"host": name, "group": name[0]} for name in ("p1", "p2", "d1")]}
+    assert rolling(together, {"p1": facts("old"), "p2": facts("old"), "d1": facts("old")}) == set()
 
 
 def test_restart_takes_replicas_alone_and_moe_groups_whole(tmp_path: Path) -> None:

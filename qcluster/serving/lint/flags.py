@@ -21,7 +21,7 @@ def known_flags(release: str) -> frozenset[str]:
 def unknown_flag(subject: Subject) -> Iterator[Fault]:
     known = known_flags(subject.plan.release)
     for seat in subject.firsts:
-        for name in seat.flags:
+        for name in _names(seat):
             if name not in known and not _begins(name, known):
                 what = f"--{name} is not a flag of vLLM in {subject.plan.release}"
                 yield Fault(what, did_you_mean(name, known), seat.placement, _variable(seat))
@@ -30,10 +30,15 @@ def unknown_flag(subject: Subject) -> Iterator[Fault]:
 def abbreviated(subject: Subject) -> Iterator[Fault]:
     known = known_flags(subject.plan.release)
     for seat in subject.firsts:
-        for name in seat.flags:
+        for name in _names(seat):
             if name not in known and (whole := _begins(name, known)):
                 what = f"--{name} is a beginning of --{', --'.join(whole)}"
                 yield Fault(what, "write the whole flag", seat.placement, _variable(seat))
+
+
+def _names(seat: Seat) -> list[str]:
+    """The flags of a process; of `attention-config.indexer_kv_dtype`, a key of a JSON flag, the flag."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in seat.flags))
 
 
 def _begins(name: str, known: frozenset[str]) -> list[str]:

@@ -13,7 +13,13 @@ from qcluster.serving.settings import Placement
 EPHEMERAL = (32768, 60999)
 """Linux's default `net.ipv4.ip_local_port_range`."""
 
-VARIABLES = {"api": "port_base", "kv-handshake": "kv_port", "dp-rpc": "dp_rpc_port", "proxy": "proxy_port"}
+VARIABLES = {
+    "api": "port_base",
+    "kv-handshake": "kv_port",
+    "dp-rpc": "dp_rpc_port",
+    "master": "master_port",
+    "proxy": "proxy_port",
+}
 """Purpose of a port → the variable that moves it."""
 
 

@@ -104,6 +104,14 @@ def split_cards(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "list npus so that 2k and 2k+1 stay together", seat.placement, "npus")
 
 
+def tensor_over_hosts(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.firsts:
+        if seat.slot.node == 0 and seat.instance.tp > len(seat.instance.devices):
+            hosts = ", ".join(share.placement.host.name for share in seat.slot.team.shares)
+            what = f"tp {seat.instance.tp} goes over {hosts}: every layer waits for the network between them"
+            yield Fault(what, "tp within a host, pp over hosts", seat.placement, "tp")
+
+
 def decode_context(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.tp % seat.instance.dcp:
@@ -159,5 +167,6 @@ RULES = (
     Rule("QC412", ERROR, "dcp divides tp", "vllm/config/parallel.py", "dcp: 3", decode_context),
     Rule("QC413", ERROR, "NPU ids exist", "issue #8519", "npus: [16, 17]", ids_exist),
     Rule("QC414", ERROR, "no NPU is used twice", "issue #2698", "p1 in prefill and decode", shared_npus),
+    Rule("QC417", WARNING, "tp stays within a host", "vLLM, parallelism_scaling.md", "tp: 16 on a2", tensor_over_hosts),
     Rule("QC415", INFO, "graphs on decode", "seed, section 5.2", "enforce-eager: true", eager_decode),
 )

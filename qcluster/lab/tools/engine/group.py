@@ -1,4 +1,4 @@
-"""A data-parallel group of a MoE model: rank 0 listens on the RPC port, the others join, and all wait for all.
+"""A data-parallel group of a MoE model, or the hosts of one rank: the first listens, the others join, all wait for all.
 
 When one is lost afterwards the rest hang in their collectives, as on real hardware.
 """
@@ -25,22 +25,28 @@ class Group:
 
     @property
     def needed(self) -> bool:
-        """Whether ranks live in other processes."""
-        return self.options.dp > self.options.local_ranks
+        """Whether ranks, or parts of one, live in other processes."""
+        return self.options.nodes > 1 or self.options.dp > self.options.local_ranks
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where they meet."""
+        flags = self.options.flags
+        kind, port = ("master", 29501) if self.options.nodes > 1 else ("data-parallel", 29550)
+        address = str(flags.get("master-addr" if kind == "master" else "data-parallel-address", "127.0.0.1"))
+        name = "master-port" if kind == "master" else "data-parallel-rpc-port"
+        return here.address() if address == "127.0.0.1" else address, int(flags.get(name, port))
 
     def join(self) -> None:
         """Return when every rank is there. Raises GroupFailed."""
         if not self.needed:
             return
         seconds = float(self.options.environ.get("VLLM_ENGINE_READY_TIMEOUT_S", "600"))
-        address = str(self.options.flags.get("data-parallel-address", "127.0.0.1"))
-        address = here.address() if address == "127.0.0.1" else address
-        place = (address, int(self.options.flags.get("data-parallel-rpc-port", 29550)))
-        first = self.options.rank or int(self.options.flags.get("data-parallel-start-rank", 0))
+        first = self.options.node or self.options.rank or int(self.options.flags.get("data-parallel-start-rank", 0))
         if first == 0:
-            self._lead(place, time.monotonic() + seconds)
+            self._lead(self.place, time.monotonic() + seconds)
         else:
-            self._follow(place, time.monotonic() + seconds)
+            self._follow(self.place, time.monotonic() + seconds)
 
     def _lead(self, place: tuple[str, int], deadline: float) -> None:
         try:
@@ -49,9 +55,10 @@ class Group:
             raise GroupFailed(
                 f"zmq.error.ZMQError: Address already in use (addr='tcp://{place[0]}:{place[1]}')"
             ) from error
-        present = self.options.local_ranks
+        over_hosts = self.options.nodes > 1
+        present, wanted = (1, self.options.nodes) if over_hosts else (self.options.local_ranks, self.options.dp)
         with server:
-            while present < self.options.dp:
+            while present < wanted:
                 server.settimeout(max(0.01, deadline - time.monotonic()))
                 try:
                     member, _ = server.accept()
@@ -70,7 +77,7 @@ class Group:
         while True:
             try:
                 leader = here.connect(place, timeout=2)
-                leader.sendall(b"%d" % self.options.local_ranks)
+                leader.sendall(b"%d" % (1 if self.options.nodes > 1 else self.options.local_ranks))
                 leader.settimeout(max(0.01, deadline - time.monotonic()))
                 if leader.recv(2) == b"go":
                     break

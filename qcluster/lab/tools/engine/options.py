@@ -46,8 +46,18 @@ class Options:
 
     @property
     def rank_devices(self) -> int:
-        """NPUs of one data-parallel rank."""
-        return self.tp * self.size("pipeline-parallel") * self.size("prefill-context-parallel")
+        """NPUs of one data-parallel rank on this host."""
+        whole = self.tp * self.size("pipeline-parallel") * self.size("prefill-context-parallel")
+        return whole // self.nodes
+
+    @property
+    def nodes(self) -> int:
+        """Hosts that one rank goes over (`--nnodes`)."""
+        return int(self.flags.get("nnodes", 1))
+
+    @property
+    def node(self) -> int:
+        return int(self.flags.get("node-rank", 0))
 
     @property
     def dp(self) -> int:

@@ -55,13 +55,16 @@ class Engine:
         for milestone, step in self._steps():
             self._pause(milestone)
             step()
+            if milestone == "engine" and self.options.nodes > 1:
+                self._join()
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "args", self._arguments
         yield "engine", self._core
         yield "weights", self._weights
-        yield "kv-cache", self._cache
-        yield "capture", self._capture
+        if self.options.node == 0:  # the other hosts of a rank only run workers
+            yield "kv-cache", self._cache
+            yield "capture", self._capture
         yield "kv-thread", self._kv_thread
 
     def _pause(self, milestone: str) -> None:
@@ -150,7 +153,7 @@ class Engine:
 
     def _cache(self) -> None:
         room = float(self.options.flags.get("gpu-memory-utilization", 0.9)) * 64 - 4
-        room -= self.options.model.gigabytes / self.options.rank_devices
+        room -= self.options.model.gigabytes / self.options.rank_devices / self.options.nodes
         if room <= 1:
             raise Failed(
                 "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when "
@@ -174,6 +177,10 @@ class Engine:
             "core.py:218",
             self._core_name,
         )
+        if self.options.nodes == 1:
+            self._join()
+
+    def _join(self) -> None:
         try:
             self.group.join()
         except GroupFailed as failed:

@@ -94,7 +94,7 @@ class Producer:
 def handshake_port(options: Options) -> int:
     """kv_port + global rank · devices of a rank; a dense engine's rank is always 0 (mooncake_connector.py)."""
     rank = (options.rank or 0) if options.model.moe else 0
-    return int(options.kv.get("kv_port", 30000)) + rank * options.rank_devices
+    return int(options.kv.get("kv_port", 30000)) + (rank + options.node) * options.rank_devices
 
 
 def fetch(params: dict[str, Any]) -> bool:
