@@ -20,11 +20,15 @@ def consent(session: Session, yes: bool) -> bool:
     stops = [] if yes else replaced(session)
     if not stops:
         return yes
-    what = f"{', '.join(stops)}: another plan runs there and will be stopped"
+    agree(f"{', '.join(stops)}: another plan runs there and will be stopped")
+    return True
+
+
+def agree(what: str) -> None:
+    """Ask before `what` happens. Raises InputError where nobody can be asked, Abort where the answer is no."""
     if not sys.stdin.isatty():
         raise InputError(f"{what}. Run again with --yes")
     click.confirm(f"{what}. Go on?", abort=True, err=True)
-    return True
 
 
 def replaced(session: Session) -> list[str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
 
 from qcluster.cli import complete
+from qcluster.cli.consent import agree
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
+from qcluster.cli.status import survey
 from qcluster.errors import InputError
-from qcluster.serving.plan import Plan
+from qcluster.report.status import Row
+from qcluster.serving.plan import Instance, Plan
 
 
 @click.command()
@@ -26,31 +30,44 @@ def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, fla
     with opened(choice, flags) as session, unlocking(session, "restart"):
         assert session.plan is not None
         _check(session.plan, names)
-        alone = interrupted(session.plan, names)
+        rows = survey(session)
+        _see_it_run(session.plan, rows)
+        alone = interrupted(session.plan, names, {row.instance for row in rows if not row.serves})
         if alone and not yes and not flags.check:
-            click.confirm(
-                f"no other instance serves {', '.join(alone)}: requests will fail meanwhile. Go on?",
-                abort=True,
-                err=True,
-            )
+            agree(f"no other {' and no other '.join(alone)} instance serves: requests fail until these are back")
         return run_playbook(
             session, "restart", playbook("restart", Path.cwd()), flags, extra_vars={"restart_names": list(names)}
         )
 
 
 def _check(plan: Plan, names: tuple[str, ...]) -> None:
-    known = {word for one in plan.instances for word in (one.name, one.group, one.host, one.role)}
+    known = {word for one in plan.instances for word in _words(one)}
     unknown = [name for name in names if name not in known]
     if unknown:
         there = ", ".join(one.name for one in plan.instances)
         raise InputError(f"no instance, group, host or role is called {', '.join(unknown)}; there are {there}")
 
 
-def interrupted(plan: Plan, names: tuple[str, ...]) -> list[str]:
-    """Roles that have nobody else while one of the named is down: a single replica, or a single MoE group."""
-    roles = {one.role for one in plan.instances if {one.name, one.group, one.host, one.role} & set(names)}
-    units = {
-        role: {one.group if plan.model.moe else one.name for one in plan.instances if one.role == role}
-        for role in roles
-    }
-    return sorted(role for role, found in units.items() if len(found) == 1)
+def _see_it_run(plan: Plan, rows: list[Row]) -> None:
+    """A deployment of which nothing runs is not restarted: its hosts were not prepared for a start."""
+    if not any(row.state in ("running", "unreachable") for row in rows if row.role != "proxy"):
+        raise InputError(f"nothing of {plan.deployment} runs: start it with `qcluster up`")
+
+
+def interrupted(plan: Plan, names: tuple[str, ...], sick: Collection[str] = ()) -> list[str]:
+    """Roles that nobody serves while one of the named is down: no other replica (or MoE group) is there and healthy.
+
+    A role is not interrupted by the restart of what is `sick` already.
+    """
+    units: dict[str, list[Instance]] = {}
+    for one in plan.instances:
+        units.setdefault(one.group if plan.model.moe else one.name, []).append(one)
+    serving = [members for members in units.values() if not {one.name for one in members} & set(sick)]
+    moved = {members[0].name: members for members in serving if any(_words(one) & set(names) for one in members)}
+    roles = {members[0].role for members in moved.values()}
+    count = {role: sum(members[0].role == role for members in serving) for role in roles}
+    return sorted(role for role in roles if count[role] == 1)
+
+
+def _words(one: Instance) -> set[str]:
+    return {one.name, one.group, one.host, one.role}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from qcluster.cli.consent import agree
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
@@ -136,12 +136,8 @@ def told(plan: Plan, move: Move) -> list[str]:
 
 def _agree(move: Move, yes: bool) -> None:
     """Ask before anything that serves stops."""
-    if yes or not move.price:
-        return
-    what = "\n".join(move.price)
-    if not sys.stdin.isatty():
-        raise InputError(f"{what}\nRun again with --yes")
-    click.confirm(f"{what}\nGo on?", abort=True, err=True)
+    if move.price and not yes:
+        agree("\n".join(move.price))
 
 
 def with_groups(inventory: Inventory, move: Move) -> Inventory:

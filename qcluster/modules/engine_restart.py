@@ -13,6 +13,7 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.diagnose.starts import Target
 from qcluster.facts.engine_box import AGAIN, RESET
+from qcluster.facts.http import Answer
 from qcluster.modules import engine_watch
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.proxy_members import drain, members, tell
@@ -92,11 +93,22 @@ def _restart(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -> s
     if listed:
         _drain(call, reach, unit)
     else:
-        note(reach, unit.name, f"no other {unit.role} instance serves: requests fail until it is back")
+        note(reach, unit.name, _price(plan, unit, bool(others)))
     failed = _again(call, reach, plan, unit) or _up(call, reach, unit)
     if not failed and listed and not _tell(call, reach, plan, unit, "add"):
         failed = f"{unit.name} is up, but the proxy did not take it back: restart the proxy with `qcluster up`"
     return failed
+
+
+def _price(plan: Mapping[str, Any], unit: Unit, others: bool) -> str:
+    """What clients notice of a restart that the proxy does not know of."""
+    if not others:
+        return f"no other {unit.role} instance is there: requests fail until it is back"
+    if not plan["proxy"]:
+        return "a service of its own: its requests fail until it is back"
+    if plan["proxy"]["kind"] != "vllm-ascend":
+        return f"the proxy ({plan['proxy']['kind']}) cannot be told: what it sends here fails until it is back"
+    return "the proxy could not be told: what it sends here fails until it is back"
 
 
 def _key(call: Call) -> Secret | None:
@@ -111,8 +123,14 @@ def _tell(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit, verb: s
         return False
     before = members(reach, proxy).get(unit.role, -1)
     answer = tell(reach, proxy, verb, {"type": unit.role, "instances": list(unit.endpoints)}, _key(call))
-    note(reach, unit.name, f"the proxy was told to {verb} {', '.join(unit.endpoints)}: {answer.status or answer.error}")
+    note(reach, unit.name, _told(verb, answer))
     return answer.ok and (verb == "remove" or _taken(reach, proxy, unit, before))
+
+
+def _told(verb: str, answer: Answer) -> str:
+    if not answer.ok:
+        return f"the proxy refuses to {verb} it: {answer.status or answer.error}"
+    return "the proxy sends no new requests here" if verb == "remove" else "up again; the proxy takes it back"
 
 
 def _taken(reach: Reach, proxy: Mapping[str, Any], unit: Unit, before: int) -> bool:
