@@ -47,6 +47,21 @@ def replaced(session: Session) -> list[str]:
     ]
 
 
+def absent_outside(session: Session, limit: str) -> list[str]:
+    """Hosts of the plan that `--limit` leaves out and whose engines do not run, as far as they can be asked."""
+    from qcluster.inventory.patterns import select
+
+    if not limit or session.plan is None:
+        return []
+    inside = set(select(session.inventory, "all", limit))
+    asked = {host.name: {box.name for box in host.containers if box.image} for host in session.plan.hosts}
+    return [
+        host
+        for host, boxes in asked.items()
+        if host not in inside and boxes - {one.name for one in _running(session, host)}
+    ]
+
+
 def _running(session: Session, host: str) -> list[Listed]:
     question = containers()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qcluster.cli.consent import consent
+from qcluster.cli.consent import absent_outside, consent
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
@@ -18,6 +18,11 @@ Detached: downloads and engines go on without this run.
   qcluster up {inventory}       goes on from where the hosts are
   qcluster status {inventory}   shows how far they are
   qcluster down {inventory}     stops them"""
+
+
+OUTSIDE = """\
+{hosts}: outside --limit, and the engines there do not run. What starts now cannot be proven to serve before they do:
+  qcluster up {inventory}"""
 
 
 @click.command()
@@ -32,6 +37,8 @@ def up(inventory_path: str | None, inventory_option: str | None, skip_network: b
         extra: dict[str, object] = {"qcluster_yes": flags.check or consent(session, yes)}
         if skip_network:  # else the inventory's own variable counts
             extra["skip_network"] = True
+        if absent := absent_outside(session, flags.limit):
+            click.echo(OUTSIDE.format(hosts=", ".join(absent), inventory=session.path), err=True)
         code = run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
         if code == Interrupted.exit_code:
             click.echo(DETACHED.format(inventory=session.path), err=True)
