@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +108,8 @@ def run_options(function: F) -> F:
 def _take_flags(kwargs: dict[str, Any]) -> RunFlags:
     given = {name: kwargs.pop(name) for name in list(kwargs) if name in RunFlags.__dataclass_fields__}
     given["tags"], given["skip_tags"] = _words(given["tags"]), _words(given["skip_tags"])
-    return RunFlags(**{**given, "forks": given["forks"] or 0, "extra_vars": parse_extra(kwargs.pop("extra"))})
+    extra = parse_extra(kwargs.pop("extra"), given["vault_password_file"])
+    return RunFlags(**{**given, "forks": given["forks"] or 0, "extra_vars": extra})
 
 
 def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,25 +126,23 @@ def inventory_options(function: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
-def parse_extra(texts: tuple[str, ...]) -> dict[str, Any]:
-    """`-e` as Ansible reads it: `k=v k2=v2`, a JSON or YAML mapping, or `@FILE` with one."""
+def parse_extra(texts: tuple[str, ...], vault_password_file: str = "") -> dict[str, Any]:
+    """`-e` as Ansible reads it: `k=v k2=v2`, a JSON or YAML mapping, or `@FILE` with one (`!vault` values in it)."""
     merged: dict[str, Any] = {}
     for text in texts:
-        merged.update(_mapping(text) if text.lstrip()[:1] in ("{", "@") else _pairs(text))
+        merged.update(_mapping(text.lstrip(), vault_password_file) if text.lstrip()[:1] in "{[@" else _pairs(text))
     return merged
 
 
-def _mapping(text: str) -> dict[str, Any]:
-    import yaml
+def _mapping(text: str, vault_password_file: str) -> dict[str, Any]:
+    from qcluster.cli.hidden import vault_of
+    from qcluster.schema import load_yaml
 
-    name = text.lstrip()
-    try:
-        source = Path(name[1:]).read_text(encoding="utf-8") if name.startswith("@") else name
-        value = json.loads(source) if source.lstrip().startswith("{") else yaml.safe_load(source)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"--extra-vars {name}: {error}") from error
+    vault, shown = vault_of(vault_password_file), Path("--extra-vars")
+    value = vault.load(Path(text[1:]).expanduser()) if text[0] == "@" else load_yaml(shown, text, tags=vault.tags)
     if not isinstance(value, dict):
-        raise InputError(f"--extra-vars {name}: a mapping is wanted, this is {type(value).__name__}")
+        kind = "nothing" if value is None else type(value).__name__.lower()
+        raise InputError(f"--extra-vars {text}: a mapping is wanted, this is {kind}")
     return value
 
 

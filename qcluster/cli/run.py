@@ -32,10 +32,11 @@ def run(playbook: Path, inventory_option: str | None, flags: RunFlags) -> int:
 def _listing(playbook: Path, choice: object, flags: RunFlags) -> int:
     """What --list-hosts, --list-tasks, --list-tags and --syntax-check print; no host is touched."""
     from qcluster.cli import session
+    from qcluster.cli.hidden import vault_of
     from qcluster.engine import listing
 
     _, inventory = session.load_inventory(choice)  # type: ignore[arg-type]
-    book = session.load_playbook(playbook, flags.vault_password_file)
+    book = session.load_playbook(playbook, vault_of(flags.vault_password_file))
     wanted = listing.Wanted(flags.list_hosts, flags.list_tasks, flags.list_tags, flags.tags, flags.skip_tags)
     for line in listing.lines(book, inventory, flags.limit, flags.extra_vars, wanted):
         click.echo(line)

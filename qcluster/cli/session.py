@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.cli.closing import Told, served, stopped
+from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.options import RunFlags
 from qcluster.events import CommandRan, Emit, Event
 from qcluster.inventory.model import Inventory
+from qcluster.report.serialise import Mask
 
 if TYPE_CHECKING:
     from qcluster.engine import RunOptions
@@ -51,21 +54,6 @@ def load_inventory(choice: Choice) -> tuple[Path, Inventory]:
     return path, loaded
 
 
-def vault_of(password_file: str) -> Vault | None:
-    """The vault that a password file opens: its first line, without the newline, as Ansible reads it."""
-    if not password_file:
-        return None
-    from qcluster.errors import InputError
-    from qcluster.inventory.vault import Vault
-    from qcluster.secret import Secret
-
-    try:
-        text = Path(password_file).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--vault-password-file {password_file}: {error.strerror}") from error
-    return Vault({"default": Secret(text.strip())})
-
-
 @dataclass
 class Session:
     """What a command works with. `plan` is None where the inventory describes no deployment (`run`, `exec`)."""
@@ -77,6 +65,9 @@ class Session:
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     watchers: list[Callable[[Event], None]] = field(default_factory=list)
     """Further reporters of the next run: what a command itself wants to see of it."""
+    unreachable: set[str] = field(default_factory=set)
+    """Hosts that a run lost; nothing more is asked of them."""
+    mask: Mask = field(default_factory=Mask)
 
     def on_command(self, event: CommandRan) -> None:
         """Called by the transports, from any thread, after each remote command."""
@@ -93,7 +84,7 @@ def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Se
     if plan and wired is not loaded:
         plan = _plan(wired)  # simulated hosts have their addresses only now
     session = Session(path, wired, plan, None)  # type: ignore[arg-type]
-    session.fleet = _fleet(wired, flags, session.on_command)
+    session.fleet = _fleet(session, flags)
     try:
         yield session
     finally:
@@ -104,7 +95,7 @@ def rewired(session: Session, flags: RunFlags, inventory: Inventory) -> None:
     """Work with other hosts from here on; the plan stays."""
     session.fleet.close()
     session.inventory = inventory
-    session.fleet = _fleet(inventory, flags, session.on_command)
+    session.fleet = _fleet(session, flags)
 
 
 def _plan(inventory: Inventory) -> Plan:
@@ -135,31 +126,30 @@ def plan_facts(session: Session) -> dict[str, dict[str, Any]]:
     return {name: {"qcluster_plan": document, "qcluster_instances": mine} for name, mine in own.items()}
 
 
-def _fleet(inventory: Inventory, flags: RunFlags, on_command: Callable[[CommandRan], None]) -> Fleet:
+def _fleet(session: Session, flags: RunFlags) -> Fleet:
     from qcluster.secret import Secret
     from qcluster.templating import Templar
     from qcluster.transport.fleet import Fleet
     from qcluster.transport.settings import Settings
 
     asked = click.prompt("BECOME password", hide_input=True, err=True) if flags.ask_become_pass else ""
+    session.mask.learn(asked)
     extra = {"ansible_become_password": Secret(asked)} if asked else {}
     settings = {}
-    for name, host in inventory.hosts.items():
+    for name, host in session.inventory.hosts.items():
         variables = {**host.variables, "inventory_hostname": name, **flags.extra_vars, **extra}
         templar = Templar(variables)
         connection = {key: templar.render(variables[key]) for key in variables if key.startswith("ansible_")}
         settings[name] = Settings.from_variables(name, {**connection, "inventory_hostname": name})
-    return Fleet(settings, on_command)
+    return Fleet(settings, session.on_command)
 
 
-def load_playbook(playbook: Path, vault_password_file: str) -> Playbook:
+def load_playbook(playbook: Path, vault: Vault) -> Playbook:
     """The playbook and its roles; what is encrypted in them opens with the inventory's password."""
     from qcluster import engine
     from qcluster.cli.shipped import roots
-    from qcluster.inventory import Vault
 
-    vault = vault_of(vault_password_file) or Vault()
-    return engine.load(playbook, search=roots(Path.cwd()), tags=vault.tags)
+    return engine.load(playbook, search=roots(Path.cwd()), read=vault.load)
 
 
 def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, **options: Any) -> int:
@@ -169,28 +159,21 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     """
     from qcluster import engine
 
-    book = load_playbook(playbook, flags.vault_password_file)
+    session.mask.learn(*secrets_known(session.inventory, flags.extra_vars))
+    book = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
-    with _reporting(session, verb, flags, journal) as emit:
+    told = Told()
+    with _reporting(session, verb, flags, journal, told) as emit:
         code = engine.run(book, session.inventory, session.fleet, asked, emit)
-    if (
-        code == 0
-        and session.plan
-        and flags.output == "human"
-        and not (flags.check or flags.limit)
-        and verb in ("up", "smoke")
-    ):
-        click.echo(served(session.plan))
+    session.unreachable.update(told.unreachable)
+    if session.plan and flags.output == "human" and not flags.check:
+        if verb in ("up", "smoke") and code == 0 and not flags.limit:
+            click.echo(served(session.plan, told))
+        if verb == "down":
+            for line in stopped(session.plan, told, session.path, code):
+                click.echo(line, err=bool(code))
     return code
-
-
-def served(plan: Plan) -> str:
-    """Where clients find the model, in one line."""
-    ports = [f"http://{one.address}:{one.port}/v1" for one in plan.instances if one.port is not None]
-    places = [f"http://{plan.proxy.address}:{plan.proxy.port}/v1"] if plan.proxy else ports
-    count = f"{len(plan.instances)} instance{'s' if len(plan.instances) > 1 else ''}"
-    return f"{plan.deployment}: {plan.model.served_name} is served at {', '.join(places)} by {count}"
 
 
 def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **more: Any) -> RunOptions:
@@ -235,12 +218,12 @@ def _journal(verb: str) -> Journal:
 
 
 @contextmanager
-def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None) -> Iterator[Emit]:
+def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None, told: Told) -> Iterator[Emit]:
     from qcluster.report.fanout import fan_out
 
     front = _front(session, verb, flags)
     plan = _document(session.plan)
-    reporters: list[Callable[[Event], None]] = [front, *session.watchers]
+    reporters: list[Callable[[Event], None]] = [front, told, *session.watchers]
     if journal:
         reporters.append(journal)
         if plan:
@@ -248,7 +231,7 @@ def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | 
     with ExitStack() as last:
         if flags.html:
             reporters.append(last.enter_context(_paged(flags.html, plan)))
-        emit = fan_out(reporters, _secrets(session.inventory))
+        emit = fan_out(reporters, session.mask)
         session.listeners.append(emit)
         last.callback(session.listeners.remove, emit)
         for reporter in filter(None, (journal, front)):
@@ -292,24 +275,11 @@ def _front(session: Session, verb: str, flags: RunFlags) -> Callable[[Event], No
     colour = is_live(sys.stderr, os.environ)
     style = Style(flags.verbosity, flags.quiet, everything=verb in ("run", "exec"), colour=colour)
     deployment = session.plan.deployment if session.plan else ""
-    return human(sys.stderr, os.environ, style, lambda: _expected(verb, deployment))
+    environ = {**os.environ, "TERM": "dumb"} if flags.step else os.environ  # a board would draw over the questions
+    return human(sys.stderr, environ, style, lambda: _expected(verb, deployment))
 
 
 def _expected(verb: str, deployment: str) -> Expected:
     from qcluster.report.journal import expectation
 
     return expectation(RUNS, verb, deployment)
-
-
-SECRET_WORDS = ("password", "passwd", "secret", "api_key", "token", "ansible_become_pass", "ansible_ssh_pass")
-
-
-def _secrets(inventory: Inventory) -> Iterator[str]:
-    """The texts of every variable whose name says that it is a secret, and of every vault value."""
-    from qcluster.inventory import secrets_of
-
-    yield from secrets_of(inventory)
-    for host in inventory.hosts.values():
-        for name, value in host.variables.items():
-            if isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
-                yield str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from qcluster.errors import Problem
 from qcluster.modules import arguments, table
 from qcluster.playbook.model import Playbook
 from qcluster.playbook.tasks import short
+from qcluster.schema import load_yaml
 
 
-def load(path: Path, *, search: Iterable[Path] = (), tags: Mapping[str, Any] | None = None) -> Playbook:
+def load(path: Path, *, search: Iterable[Path] = (), read: Callable[[Path], Any] = load_yaml) -> Playbook:
     """The playbook of a file, with every module and every argument checked.
 
-    `search` are folders that hold `roles/`. Raises InputError with all problems of all its files.
+    `search` are folders that hold `roles/`; `read` reads a YAML file, such as `Vault.load`.
+    Raises InputError with all problems of all its files.
     """
-    return playbook.load(path, search=search, check_module=check_module, modules=table.names(), tags=tags)
+    return playbook.load(path, search=search, check_module=check_module, modules=table.names(), read=read)
 
 
 def check_module(name: str, args: Any, more: Any) -> tuple[Problem, ...]:

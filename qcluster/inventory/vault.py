@@ -7,13 +7,12 @@ Source: the Ansible documentation, "Ansible Vault payload format 1.1 - 1.2".
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from qcluster.errors import InputError, Problem
-from qcluster.inventory.model import Inventory
 from qcluster.schema import NOWHERE, Map, Place, Tag, Text, load_yaml, place, read_text
 from qcluster.secret import Secret
 
@@ -99,8 +98,10 @@ class Vaulted(Secret):
 class Vault:
     """Passwords by vault id. Without the right one, encrypted values are carried, and refused where they are used."""
 
-    def __init__(self, passwords: Mapping[str, Secret] | None = None):
+    def __init__(self, passwords: Mapping[str, Secret] | None = None, tell: Callable[[str], None] | None = None):
+        """`tell` hears every text that is decrypted, from the thread that needs it."""
         self.passwords = dict(passwords or {})
+        self._tell = tell or (lambda text: None)
         self._opened: dict[str, str] = {}
 
     @property
@@ -113,7 +114,7 @@ class Vault:
         text = read_text(file)
         if not text.startswith(HEADER):
             return load_yaml(file, text, tags=self.tags)
-        return _secret(load_yaml(file, self.decrypt(text, Place(str(file), 1)), tags=self.tags))
+        return self._secret(load_yaml(file, self.decrypt(text, Place(str(file), 1)), tags=self.tags))
 
     def decrypt(self, text: str, where: Place) -> str:
         """The text in an envelope. Raises InputError that names its place."""
@@ -123,6 +124,7 @@ class Vault:
             except ValueError as error:
                 hint = "" if str(error).startswith("is ") else "--vault-password-file FILE"
                 raise InputError([Problem(where.file, where.line, "", str(error), hint)]) from error
+            self._tell(self._opened[text])
         return self._opened[text]
 
     def _open(self, envelope: Envelope) -> str:
@@ -139,25 +141,21 @@ class Vault:
     def _value(self, tag: str, text: Text) -> Secret:
         return Vaulted("", str(text), place(text), self)
 
-
-def _secret(value: Any) -> Any:
-    if isinstance(value, Text):
-        return Secret(str(value))
-    if isinstance(value, Map):
-        for key, item in value.items():
-            value[key] = _secret(item)
-    elif isinstance(value, list):
-        value[:] = [_secret(item) for item in value]
-    return value
-
-
-def secrets_of(inventory: Inventory) -> Iterator[str]:
-    """The text of every secret in an inventory, however deep; those that no password opens are left out."""
-    for host in inventory.hosts.values():
-        yield from _texts(host.variables)
+    def _secret(self, value: Any) -> Any:
+        """Every text of a file that is encrypted as a whole is a secret of its own."""
+        if isinstance(value, Text):
+            self._tell(str(value))
+            return Secret(str(value))
+        if isinstance(value, Map):
+            for key, item in value.items():
+                value[key] = self._secret(item)
+        elif isinstance(value, list):
+            value[:] = [self._secret(item) for item in value]
+        return value
 
 
-def _texts(value: Any) -> Iterator[str]:
+def secrets_of(value: Any) -> Iterator[str]:
+    """The text of every secret in a value, however deep; those that no password opens are left out."""
     if isinstance(value, Secret):
         try:
             yield value.reveal()
@@ -165,7 +163,7 @@ def _texts(value: Any) -> Iterator[str]:
             return
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from secrets_of(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item)
+            yield from secrets_of(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from qcluster.playbook.model import Playbook
 from qcluster.playbook.notes import Notes
 from qcluster.playbook.plays import plays
 from qcluster.playbook.tasks import Reader
-from qcluster.schema import did_you_mean
+from qcluster.schema import did_you_mean, load_yaml
 
 __all__ = ["CheckModule", "Library", "Playbook", "did_you_mean", "load"]
 
@@ -23,14 +23,15 @@ def load(
     search: Iterable[Path] = (),
     check_module: CheckModule = no_check,
     modules: Iterable[str] = (),
-    tags: Mapping[str, Any] | None = None,
+    read: Callable[[Path], Any] = load_yaml,
 ) -> Playbook:
     """The playbook of a file.
 
-    `search` are folders that hold `roles/`. Raises InputError with every problem of the playbook and all its files.
+    `search` are folders that hold `roles/`; `read` reads a YAML file.
+    Raises InputError with every problem of the playbook and all its files.
     `qcluster.engine.load` calls this with the modules that exist.
     """
-    library = Library(path.parent, tuple(search), check_module, tuple(modules), tags or {})
+    library = Library(path.parent, tuple(search), check_module, tuple(modules), read)
     notes = Notes()
     reader = Reader(library, notes, path, (path,))
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -24,14 +24,14 @@ def no_check(module: str, args: Any, more: Any) -> tuple[Problem, ...]:
 class Library:
     """What a loader reads from: the playbook's folder, further folders with roles, and the modules that exist.
 
-    `search` are folders with a `roles/` inside or roles themselves. `tags` are YAML tags such as `!vault`.
+    `search` are folders with a `roles/` inside or roles themselves. `load` reads one YAML file, encrypted or not.
     """
 
     folder: Path
     search: tuple[Path, ...] = ()
     check_module: CheckModule = no_check
     modules: tuple[str, ...] = ()
-    tags: Mapping[str, schema.Tag] = field(default_factory=dict)
+    load: Callable[[Path], Any] = schema.load_yaml
     _read: dict[Path, Any] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=count)
 
@@ -42,7 +42,7 @@ class Library:
     def read(self, path: Path) -> Any:
         """The YAML of a file. Raises InputError."""
         if path not in self._read:
-            self._read[path] = schema.load_yaml(path, tags=self.tags)
+            self._read[path] = self.load(path)
         return self._read[path]
 
     def variables(self, path: Path, notes: Notes) -> dict[str, Any]:

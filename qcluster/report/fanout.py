@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from qcluster.events import Emit, Event
-from qcluster.report.serialise import masker
+from qcluster.report.serialise import Mask
 
 
-def fan_out(reporters: Sequence[Callable[[Event], None]], secrets: Iterable[str] = ()) -> Emit:
-    """One `Emit` for many reporters: events arrive in one order, with `secrets` masked."""
+def fan_out(reporters: Sequence[Callable[[Event], None]], mask: Mask) -> Emit:
+    """One `Emit` for many reporters: events arrive in one order, with secrets masked."""
     lock = threading.Lock()
-    mask: Callable[[Any], Any] = masker(secrets)
 
     def emit(event: Event) -> None:
         clean = mask(event)

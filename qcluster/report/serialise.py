@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from qcluster.events import Event
@@ -68,24 +69,49 @@ def _one_level(value: Any) -> Any:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=_one_level)
 
 
-def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
-    """A function that replaces each of `secrets` in every text of a value, and keeps the value's shape."""
-    known = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+class Mask:
+    """Replaces secrets in every text of a value and keeps its shape; any thread may tell more of them at any time.
 
-    def mask(value: Any) -> Any:
-        if isinstance(value, enum.Enum):
-            return value
-        if isinstance(value, str):
-            for secret in known:
-                value = value.replace(secret, MASK)
-            return value
-        if isinstance(value, Mapping):
-            return {mask(key): mask(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(mask(item) for item in value)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            fields = {field.name: mask(getattr(value, field.name)) for field in dataclasses.fields(value)}
-            return dataclasses.replace(value, **fields)
+    What holds none is returned as it is. Texts under 4 characters are no secrets: they would blot out everything.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()):
+        self._known: frozenset[str] = frozenset()
+        self._found: re.Pattern[str] | None = None
+        self.learn(*secrets)
+
+    def learn(self, *secrets: str) -> None:
+        told = {part for secret in secrets for part in (secret, secret.strip()) if len(part) >= 4}
+        if told <= self._known:
+            return
+        self._known |= told
+        self._found = re.compile("|".join(map(re.escape, sorted(self._known, key=len, reverse=True))))
+
+    def __call__(self, value: Any) -> Any:
+        found = self._found
+        return value if found is None else _masked(value, found)
+
+
+def _masked(value: Any, found: re.Pattern[str]) -> Any:
+    if isinstance(value, enum.Enum) or type(value) in (int, float, bool):
         return value
+    if isinstance(value, str):
+        return found.sub(MASK, value) if found.search(value) else value
+    if isinstance(value, Mapping):
+        pairs = [(key, item, _masked(key, found), _masked(item, found)) for key, item in value.items()]
+        changed = any(key is not new_key or item is not new for key, item, new_key, new in pairs)
+        return {new_key: new for _, _, new_key, new in pairs} if changed else value
+    if isinstance(value, list | tuple):
+        items = [_masked(item, found) for item in value]
+        changed = any(item is not new for item, new in zip(value, items, strict=True))
+        return type(value)(items) if changed else value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _masked_fields(value, found)
+    return value
 
-    return mask if known else lambda value: value
+
+def _masked_fields(value: Any, found: re.Pattern[str]) -> Any:
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    masked = {name: _masked(item, found) for name, item in fields.items()}
+    changed = {name: item for name, item in masked.items() if item is not fields[name]}
+    return dataclasses.replace(value, **changed) if changed else value

@@ -48,7 +48,7 @@ def test_without_a_password_only_its_use_is_refused(tmp_path: Path) -> None:
     assert Templar(variables).render("{{ deep.plain }}") == 1
     with pytest.raises(TemplateError, match=r"hosts\.yaml:4: a password is needed .*--vault-password-file"):
         Templar(variables).render("{{ key }}")
-    assert list(secrets_of(inventory)) == []
+    assert list(secrets_of(variables)) == []
 
 
 def test_a_wrong_password_is_told_from_none(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_whole_file_is_opened_and_its_texts_are_secrets(tmp_path: Path) -> Non
     inventory = load(path, vault=VAULT)
     variables = inventory.hosts["h"].variables
     assert variables["token"].reveal() == CANARY and variables["port"] == 5
-    assert set(secrets_of(inventory)) == {CANARY, "x"}
+    assert set(secrets_of(variables)) == {CANARY, "x"}
     with pytest.raises(InputError, match=r"group_vars/all\.yml:1: a password is needed"):
         load(path)
 

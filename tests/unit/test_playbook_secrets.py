@@ -1,0 +1,67 @@
+"""A vault value, wherever it is written, is masked where a command prints it; every output, the journal among them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+vault = pytest.importorskip("ansible.parsing.vault")
+PASSWORD = "hunter2"
+PLACES = ("play", "file", "whole", "role", "extra", "block")
+
+
+def closed(text: str) -> str:
+    """`text` as ansible-core's own library encrypts it."""
+    secret = vault.VaultSecret(PASSWORD.encode())
+    return str(vault.VaultLib([("default", secret)]).encrypt(text, secret), "ascii")
+
+
+def tagged(name: str, indent: int = 0) -> str:
+    """`s_NAME: !vault …` with the value `canary-NAME`."""
+    body = textwrap.indent(closed(f"canary-{name}"), "  ")
+    return textwrap.indent(f"s_{name}: !vault |\n{body}\n", " " * indent)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "hosts.yaml").write_text("all: {hosts: {a: {ansible_connection: local}}}\n")
+    (tmp_path / "file.yml").write_text(tagged("file"))
+    (tmp_path / "whole.yml").write_text(closed("s_whole: canary-whole\n"))
+    (tmp_path / "extra.yml").write_text(tagged("extra"))
+    (tmp_path / "roles/r/vars").mkdir(parents=True)
+    (tmp_path / "roles/r/vars/main.yml").write_text(tagged("role"))
+    echoes = "\n".join(f"    - shell: cat\n      args: {{stdin: 'got {{{{ s_{name} }}}} end'}}" for name in PLACES)
+    (tmp_path / "site.yml").write_text(
+        f"- hosts: all\n  gather_facts: false\n  vars:\n{tagged('play', 4)}"
+        "  vars_files: [file.yml, whole.yml]\n  roles: [r]\n"
+        f"  tasks:\n  - vars:\n{tagged('block', 6)}    block:\n{echoes}\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("output", ["human", "ndjson", "junit"])
+def test_no_output_shows_a_vault_value(folder: Path, output: str) -> None:
+    line = f"run site.yml -i hosts.yaml --vault-password-file password -e @extra.yml -vvv -o {output}"
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", *line.split()], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    journal = "".join(path.read_text() for path in (folder / ".qcluster").rglob("*") if path.is_file())
+    shown = done.stdout + done.stderr + journal
+    assert shown.count("got *** end") >= len(PLACES)
+    assert "canary" not in shown
+
+
+def test_without_the_password_the_value_is_refused_where_it_is_used(folder: Path) -> None:
+    line = "run site.yml -i hosts.yaml -e s_extra=1"
+    (folder / "whole.yml").write_text("s_whole: x\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", *line.split()], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "a password is needed for this vault" in done.stdout + done.stderr
