@@ -18,4 +18,5 @@ def unlocking(session: Session, what: str) -> Iterator[None]:
         yield
     finally:
         hosts = session.plan.hosts if session.plan else ()
-        release(session.fleet, {host.name: host.state_dir for host in hosts}, mine)
+        folders = {host.name: host.state_dir for host in hosts if host.name not in session.unreachable}
+        release(session.fleet, folders, mine)

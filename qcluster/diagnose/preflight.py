@@ -151,8 +151,10 @@ def _health(q: Question) -> Iterator[Finding]:
     for npu in q.host["npus"]:
         word = q.facts["unhealthy"].get(str(npu))
         if word:
-            level = "warning" if word == "Warning" else "error"
-            yield Finding(level, "health", f"NPU {npu} reports health {word}", f"npu-smi info -t health -i {npu}")
+            # what serves already is not stopped for it, but it is told
+            level = "warning" if word == "Warning" or q.ours else "error"
+            card = q.facts.get("cards", {}).get(str(npu), f"-i {npu}")  # on A3 a card has two chips
+            yield Finding(level, "health", f"NPU {npu} reports health {word}", f"npu-smi info -t health {card}")
 
 
 def _ports(q: Question) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ def as_facts(state: HostState, address: str) -> dict[str, Any]:
         "npus": [one.physical_id for one in npus],
         "npu_problem": state.npu_problem,
         "unhealthy": {str(one.physical_id): one.health for one in npus if one.health != "OK"},
+        "cards": {str(one.physical_id): f"-i {one.npu_id} -c {one.chip_id}" for one in npus},
         "busy": {str(one.physical_id): npu.busy(one) for one in npus if npu.busy(one)},
         "hbm": {str(one.physical_id): [one.hbm_used, one.hbm_total] for one in npus},
         "docker": state.docker,

@@ -8,6 +8,7 @@ from typing import Any
 
 from qcluster.facts import hccn
 from qcluster.facts.hccn import Trouble
+from qcluster.facts.npu import Npu as Chip
 from qcluster.facts.npu import NpuTable
 from qcluster.network.evidence import HCCS, Evidence
 from qcluster.network.findings import Finding, Npu, Verdict, finding, listed, places, ranges
@@ -96,6 +97,21 @@ def health(evidence: Evidence) -> Iterator[Finding]:
     yield from _by_fabric(
         evidence, list(bad), "net-health", total=evidence.total, detail=words, seen=f"net health status: {words}"
     )
+
+
+def sick(evidence: Evidence) -> Iterator[Finding]:
+    """What npu-smi says of the NPUs themselves, one finding a word and host: each names its first card and chip."""
+    found: dict[tuple[str, str], list[Chip]] = defaultdict(list)
+    for host in evidence.npu_hosts:
+        table = evidence.hosts[host].table if host in evidence.hosts else None
+        chosen = set(evidence.chosen(host))
+        for one in table.npus if isinstance(table, NpuTable) else ():
+            if one.physical_id in chosen and one.health != "OK":
+                found[host, one.health].append(one)
+    for (host, word), bad in found.items():
+        id_ = "npu-health-warning" if word == "Warning" else "npu-health"
+        words = {"detail": f"health {word}", "card": bad[0].npu_id, "chip": bad[0].chip_id}
+        yield finding(id_, [Npu(host, one.physical_id) for one in bad], seen=f"Health: {word}", **words)
 
 
 def _by_fabric(evidence: Evidence, npus: list[Npu], id_: str, **words: Any) -> Iterator[Finding]:
@@ -188,5 +204,5 @@ def planned_npus(evidence: Evidence) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    tools, troubles, planned_npus, links, health, addresses, conf_missing, conf_stale,
+    tools, troubles, planned_npus, sick, links, health, addresses, conf_missing, conf_stale,
 )  # fmt: skip

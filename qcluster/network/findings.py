@@ -15,10 +15,10 @@ import yaml
 CAUSES = (
     "link-down", "npu-source", "npu-target", "host", "host-pair", "tls-mismatch", "hccn-conf-stale",
     "hccn-conf-missing", "address-missing", "vnic-missing", "superpod-mismatch", "duplicate-address", "packet-loss",
-    "net-health", "tool-busy", "tool-missing", "permission", "tcp-blocked", "truncated", "unparsed", "timeout",
-    "driver-mismatch", "hardware-mix", "clock-skew", "mtu", "nic",
+    "net-health", "npu-health", "tool-busy", "tool-missing", "permission", "tcp-blocked", "truncated", "unparsed",
+    "timeout", "driver-mismatch", "hardware-mix", "clock-skew", "mtu", "nic",
 )  # fmt: skip
-"""Every likely cause that a finding may name (issue 3)."""
+"""Every likely cause that a finding may name (issue 3), and the NPU itself."""
 
 
 class Verdict(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_up_starts_watches_and_proves(place: Workplace) -> None:
     assert ran.exit == 0, ran.text
     assert "p1-prefill-0: complete" in ran.err
     assert "4 of 4 instances have served" in ran.err
-    assert "qwen3.5 is served at http://" in ran.out
+    assert re.search(r"^http://[\d.]+:1999/v1 serves qwen3\.5 \(4 instances\), [\d.]+ s$", ran.out, re.MULTILINE)
 
 
 def test_status_without_a_name_takes_the_inventory_last_used(place: Workplace) -> None:
@@ -103,6 +104,7 @@ def test_down_stops_everything_and_frees_the_npus(place: Workplace) -> None:
     assert place.run("status").exit == 0
     ran = place.run("down", "--yes")
     assert ran.exit == 0, ran.text
+    assert re.search(r"^lab-1p1d: stopped, NPUs free, [\d.]+ s$", ran.out, re.MULTILINE)
     assert {row["state"] for row in place.run("status", "--json").json()["instances"]} == {"absent"}
     again = place.run("down", "--yes", "-o", "json")
     assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}

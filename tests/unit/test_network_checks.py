@@ -32,6 +32,19 @@ def test_a_healthy_cluster_has_no_finding(hardware):
     assert told(evidence(hardware)) == []
 
 
+@pytest.mark.parametrize(
+    ("word", "id_", "verdict"),
+    [("Alarm", "npu-health", Verdict.FAIL), ("Warning", "npu-health-warning", Verdict.ADVISORY)],
+)
+def test_an_npu_that_is_not_well_is_named_by_card_and_chip(word, id_, verdict):
+    found = evidence("a3")
+    host, table = BAD.host, found.hosts[BAD.host].table
+    chips = tuple(replace(one, health=word) if one.physical_id == BAD.npu else one for one in table.npus)
+    item = one(spoil_host(found, host, table=replace(table, npus=chips)))
+    assert (item.id, item.verdict, item.npus) == (id_, verdict, (BAD,))
+    assert f"-i {BAD.npu // 2} -c {BAD.npu % 2}" in item.remedy
+
+
 NPU_CASES = [
     ("a2", {"link": hccn.Link(False)}, "link-down", Verdict.FAIL),
     ("a3", {"link": hccn.Link(False)}, "link-down-a3", Verdict.ADVISORY),
