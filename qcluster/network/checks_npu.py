@@ -110,7 +110,7 @@ def sick(evidence: Evidence) -> Iterator[Finding]:
                 found[host, one.health].append(one)
     for (host, word), bad in found.items():
         id_ = "npu-health-warning" if word == "Warning" else "npu-health"
-        words = {"detail": f"health {word}", "card": bad[0].npu_id, "chip": bad[0].chip_id}
+        words: dict[str, Any] = {"detail": f"health {word}", "card": bad[0].npu_id, "chip": bad[0].chip_id}
         yield finding(id_, [Npu(host, one.physical_id) for one in bad], seen=f"Health: {word}", **words)
 
 
