@@ -61,11 +61,17 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Image:
-    """`digest` is the repository digest (`sha256:…`), empty for an image that was loaded or built."""
+    """`digest` is the repository digest (`sha256:…`), empty for an image that was loaded or built.
+
+    `layers` are the checksums of what it holds: equal for the same image however it came, and whatever docker calls it.
+    `size` in bytes.
+    """
 
     id: str
     digest: str
     architecture: str
+    layers: tuple[str, ...] = ()
+    size: int = 0
 
 
 def containers() -> Fact[tuple[Listed, ...]]:
@@ -107,7 +113,14 @@ def parse_image(outcome: Outcome) -> Image | None:
     value = _json(outcome.out)
     digests = value.get("RepoDigests") or []
     digest = str(digests[0]).partition("@")[2] if digests else ""
-    return Image(str(value.get("Id", "")), digest, str(value.get("Architecture", "")))
+    layers = (value.get("RootFS") or {}).get("Layers") or ()
+    return Image(
+        id=str(value.get("Id", "")),
+        digest=digest,
+        architecture=str(value.get("Architecture", "")),
+        layers=tuple(str(layer) for layer in layers),
+        size=int(value.get("Size", 0)),
+    )
 
 
 def _json(text: str) -> dict[str, Any]:

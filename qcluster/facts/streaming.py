@@ -49,13 +49,18 @@ exec bash -c "$@"
 
 @dataclass(frozen=True)
 class Shelf:
-    """What a host serves: the files of `listing` in `folder`, on `address`; `job` is the job that fills the folder."""
+    """What a host serves: the files of `listing` in `folder`, on `address`, to `times` hosts.
+
+    `job` is the folder of the job that fills it; `sweep` is removed when the server ends.
+    """
 
     folder: str
     listing: str
     address: str
     job: str
     image: str = ""
+    times: int = 1
+    sweep: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class Parcel:
 
 def serve(shelf: Shelf, job_dir: str, limit: int) -> Job:
     """The server, as a detached job. It ends when the other host has everything, or when nobody asks any more."""
-    args = (job_dir, shelf.folder, shelf.listing, shelf.address, shelf.image, shelf.job, str(IDLE), program("serve.py"))
+    where = (job_dir, shelf.folder, shelf.listing, shelf.address, shelf.image, shelf.job)
+    args = (*where, str(IDLE), str(shelf.times), shelf.sweep, program("serve.py"))
     return Job(job_dir, f"serve {shelf.folder} {shelf.address}", program("serve.sh"), args, limit)
 
 

@@ -1,46 +1,28 @@
-"""An image is on a host: pulled once, from the first registry that gives it, or loaded from a file.
+"""An image is on a host: pulled once, from the first registry that gives it, loaded from a file, or sent by a host.
 
-The pull is a detached job on the host: a lost connection or Ctrl-C does not end it, and the next run attaches to it.
-Sources: facts §1.5 (registries, offline images), field notes I1; issue 5.
+It comes by a detached job on the host: a lost connection or Ctrl-C does not end it, and the next run attaches to it.
+Sources: facts §1.5 (registries, offline images), field notes I1; issue 6, Image.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from qcluster.command import Command
-from qcluster.errors import TaskFailed
-from qcluster.facts import docker
+from qcluster.facts import docker, images
 from qcluster.facts.jobs import Job, attach
+from qcluster.modules import spread
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.modules.carriage import Carriage
 from qcluster.modules.streams import follow, progress, started, tail
 from qcluster.result import Outcome
 
-PULL = r"""
-platform=$1; shift
-want=$1
-for reference in "$@"; do
-  echo "trying $reference"
-  if [ -n "$platform" ]; then docker pull --platform "$platform" "$reference"; else docker pull "$reference"; fi && {
-    [ "$reference" = "$want" ] || docker tag "$reference" "$want" || exit
-    echo "got $reference"
-    exit 0
-  }
-done
-exit 1
-"""
-
-LOAD = r"""
-file=$1 want=$2
-[ -r "$file" ] || { echo "no such file: $file"; exit 66; }
-docker load -i "$file" || exit
-docker image inspect "$want" >/dev/null 2>&1 || { echo "$file holds no $want"; exit 65; }
-"""
-
-STEP = re.compile(r"^[0-9a-f]{12}: (\w[\w ]*?)(?:\s+[\d.]+.*)?$")
-DONE = ("Pull complete", "Already exists", "Download complete", "Verifying Checksum", "Extracting")
+STEP = re.compile(r"^[0-9a-f]{12}: (Pulling fs layer|Pull complete|Already exists)$")
+BEGAN = "qcluster_image_began"
+"""The fact that a job was begun by this run: whoever finds the image later says that it changed."""
 
 
 class DockerImage:
@@ -49,9 +31,12 @@ class DockerImage:
             "name": Option("str", required=True, help="The full reference that containers are started with."),
             "sources": Option("list", elements="str", default=(), help="The same image in other registries, in order."),
             "platform": Option("str", default="", help="As `docker pull --platform`."),
-            "source": Option("str", default="pull", choices=("pull", "load"), help="Where it comes from."),
-            "file": Option("path", default="", help="With load: the archive on the host."),
-            "digest": Option("str", default="", help="sha256:…; another one fails the task."),
+            "source": Option("str", default="pull", help="Where it comes from: pull, `load FILE` or `from HOST`."),
+            "file": Option("path", default="", help="With load: the archive, where `source` does not name it."),
+            "route": Option("dict", default=None, help="What image_route decided: `how`, `source` (a host), `file`."),
+            "digest": Option(
+                "str", default="", help="sha256:… of the registry, or the image's id; else the task fails."
+            ),
             "job_dir": Option("path", required=True, help="Folder for the job's log and exit code."),
             "wait": Option("bool", default=True, help="false: begin the pull and go on; the next task joins it."),
             "timeout": Option("int", default=7200, help="Seconds for the whole pull."),
@@ -61,29 +46,37 @@ class DockerImage:
     supports_check = True
 
     def run(self, call: Call, reach: Reach) -> Report:
-        name = str(call.args["name"])
+        name, route = str(call.args["name"]), call.args["route"] or {"how": spread.FETCH}
         found = _look(reach, name)
         if found is not None:
-            return self._checked(call, found, changed=False)
+            return checked(call, found, bool(call.variables.get(BEGAN)))
         if call.check:
             return Report(changed=True, values={"missing": name})
+        if route["how"] == spread.LATER:
+            return Report(skipped=f"{route['source']} can send once it has the image")
         if not call.args["wait"]:
-            return started(reach, job(call))
-        outcome = follow(reach, attach(job(call)), Layers(reach, name).on_line)
+            return replace(started(reach, job(call, route)), facts={BEGAN: True})
+        outcome = follow(reach, attach(job(call, route)), Layers(reach, name).on_line)
         if not outcome.ok:
-            return Report(failed=why(name, sources(call), outcome))
+            return Report(failed=why(name, _tried(call, route), outcome))
         found = _look(reach, name)
         if found is None:
             return Report(failed=f"{name} was fetched, but docker does not show it")
-        return self._checked(call, found, changed=True)
+        return checked(call, found, changed=True)
 
-    def _checked(self, call: Call, found: docker.Image, changed: bool) -> Report:
-        wanted = str(call.args["digest"])
-        if wanted and found.digest and found.digest != wanted:
-            what = f"{call.args['name']} has the digest {found.digest}, wanted is {wanted}"
-            return Report(failed=f"{what}: the tag moved; correct `image`, or remove the image and run again")
-        values = {"id": found.id, "digest": found.digest, "architecture": found.architecture}
-        return Report(changed=changed, values=values)
+
+def checked(call: Call, found: docker.Image, changed: bool) -> Report:
+    """Is it the one that was pinned? What was loaded has no digest of a registry; there the image's id counts."""
+    wanted = str(call.args["digest"])
+    sent = (call.args["route"] or {}).get("how") in (spread.STREAM, spread.LATER)
+    if wanted and wanted not in (found.digest, found.id) and not (sent and not found.digest):
+        has = f"the digest {found.digest}" if found.digest else f"no digest, since it was loaded, and the id {found.id}"
+        why_so = ": the tag moved" if found.digest else ""
+        what = f"{call.args['name']} has {has}, wanted is {wanted}{why_so}"
+        return Report(failed=f"{what}: correct `image` or `image_digest`, or remove the image and run again")
+    values = {"id": found.id, "digest": found.digest, "architecture": found.architecture}
+    fact = {**values, "name": str(call.args["name"]), "layers": list(found.layers), "present": True}
+    return Report(changed=changed, values=values, facts={"qcluster_image": fact})
 
 
 def _look(reach: Reach, name: str) -> docker.Image | None:
@@ -95,36 +88,52 @@ def sources(call: Call) -> tuple[str, ...]:
     return tuple(dict.fromkeys([str(call.args["name"]), *(str(one) for one in call.args["sources"])]))
 
 
-def job(call: Call) -> Job:
-    name, limit = str(call.args["name"]), int(call.args["timeout"])
-    folder = f"{call.args['job_dir']}/image-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-    if call.args["source"] == "load":
-        return Job(folder, f"load {name}", LOAD, (str(call.args["file"]), name), limit)
-    return Job(folder, f"pull {name}", PULL, (str(call.args["platform"]), *sources(call)), limit)
+def archive(call: Call) -> str:
+    """The file of `load FILE`; empty for another source."""
+    word, _, said = str(call.args["source"]).partition(" ")
+    return (said.strip() or str(call.args["file"])) if word == "load" else ""
+
+
+def job(call: Call, route: Mapping[str, Any]) -> Job:
+    """The detached work of a route."""
+    jobs, name, limit = str(call.args["job_dir"]), str(call.args["name"]), int(call.args["timeout"])
+    if route["how"] == spread.STREAM:
+        return images.receive(jobs, name, str(route["source"]), limit)
+    file = str(route.get("file") or archive(call))
+    if file:
+        return images.load(jobs, file, name, limit)
+    return images.pull(jobs, str(call.args["platform"]), sources(call), limit)
+
+
+def _tried(call: Call, route: Mapping[str, Any]) -> Sequence[str]:
+    if route["how"] == spread.STREAM:
+        return (str(route["source"]),)
+    return (archive(call),) if archive(call) else sources(call)
 
 
 class Layers:
-    """Counts the layers that `docker pull` announces and finishes (it prints one line a step without a terminal)."""
+    """Bytes where docker tells them (it needs a terminal for that), else layers announced and finished."""
 
     def __init__(self, reach: Reach, name: str):
         self._reach, self._name = reach, name
+        self._carriage = Carriage(reach, "image")
         self._known: set[str] = set()
         self._done: set[str] = set()
+        self._bytes = False
 
     def on_line(self, line: str) -> None:
         match = STEP.match(line.strip())
         if match is None:
-            if line.startswith(("trying ", "got ", "Error")):
-                progress(self._reach, "image", line.strip()[:200])
+            self._bytes = self._bytes or line.startswith("bytes ")
+            self._carriage.on_line(line)
             return
-        layer, step = line.strip()[:12], match[1]
-        self._known.add(layer)
-        if step in ("Pull complete", "Already exists"):
-            self._done.add(layer)
-            text = f"{len(self._done)}/{len(self._known)} layers"
-            progress(
-                self._reach, "image", text, kind="count", done=len(self._done), total=len(self._known), unit="layers"
-            )
+        self._known.add(line[:12])
+        if match[1] != "Pulling fs layer":
+            self._done.add(line[:12])
+        if self._done and not self._bytes:
+            done, total = len(self._done), len(self._known)
+            text = f"{done}/{total} layers"
+            progress(self._reach, "image", text, kind="count", done=done, total=total, unit="layers")
 
 
 NO_WAY = (
@@ -133,10 +142,12 @@ NO_WAY = (
 )
 CAUSES = (
     (r"manifest unknown|manifest for .* not found", "the registry has no such tag", "correct `release` or `image`"),
-    (r"no space left on device", "the disk is full", "free room where docker keeps images (docker system df)"),
-    (r"invalid tar header", "this host's docker cannot unpack it", "pull elsewhere, docker save, `image_source: load`"),
+    (r"no space left", "the disk is full", "free room where docker keeps images (docker system df)"),
+    (r"no such file: ", "the archive is not there", "correct `image_source: load FILE`, a path on the host or here"),
+    (r"invalid tar header", "this host's docker cannot unpack it", "pull elsewhere, `image_source: from HOST`"),
     (r"unauthorized|denied", "the registry wants a login", "docker login, or another registry in `registries`"),
-    (NO_WAY, "the registry cannot be reached", "put a reachable mirror first in `registries`"),
+    (r"cannot be reached \(", "a host cannot reach the other", "open TCP between them, or `image_source: pull`"),
+    (NO_WAY, "the registry cannot be reached", "put a reachable mirror first in `registries`, or `from HOST`"),
 )
 """What docker says, what it means, what to do."""
 
@@ -148,12 +159,6 @@ def why(name: str, tried: Sequence[str], outcome: Outcome) -> str:
         return f"{name}: not complete in time; run again to go on where it stopped"
     cause = next((f": {what} ({then})" for pattern, what, then in CAUSES if re.search(pattern, text)), "")
     return f"{name}: none of {len(tried)} sources gave it{cause}\n{tail(outcome)}"
-
-
-def check_inside(outcome: Outcome) -> None:
-    """Raise where a look inside the image failed."""
-    if not outcome.ok:
-        raise TaskFailed(tail(outcome))
 
 
 docker_image = DockerImage()

@@ -83,7 +83,7 @@ def _opened(call: Call, reach: Reach, found: Mapping[str, Route], known: Mapping
 def _seen(reach: Reach, host: str, fact: Mapping[str, Any], how: str, disk: str) -> Seen:
     able = any(tool in fact["tools"] for tool in TOOLS.get(how, ()))
     image = reach.variables_of(host).get("qcluster_image") or {}
-    return Seen(fact["whole"], disk, able, "python3" in fact["tools"] or bool(image))
+    return Seen(fact["whole"], disk, able, "python3" in fact["tools"] or image.get("present", False))
 
 
 def _disks(reach: Reach, known: Mapping[str, Any]) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Serve the files of a list to whoever knows the token, until told that everything has arrived. Runs on a host.
 
-usage: serve.py FOLDER LIST DIR ADDRESS JOB IDLE
+usage: serve.py FOLDER LIST DIR ADDRESS JOB IDLE TIMES
 
 LIST has lines `sha256 size stamp name`; a file that is not whole yet is answered with 503, for it may still arrive.
 DIR/token is the token, DIR/port gets the port. JOB is the folder of the job that fills FOLDER: where that has failed,
-the answer is 410. After IDLE seconds without a request it ends.
+the answer is 410. It ends when TIMES hosts have said that they have everything, or when nobody asks for IDLE seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Wanted(NamedTuple):
     listing: Path
     job: Path
     token: str
+    times: int
 
 
 class Server(ThreadingHTTPServer):
@@ -38,6 +39,7 @@ class Server(ThreadingHTTPServer):
         self.wanted = wanted
         self.since = time.time()
         self.asked = time.monotonic()
+        self.happy = 0
 
     def end_when_idle(self, seconds: float) -> None:
         """Runs in a thread of its own."""
@@ -80,7 +82,9 @@ class Answer(BaseHTTPRequestHandler):
             self.say(403)
         elif self.path == "/done":
             self.say(200)
-            threading.Thread(target=self.server.shutdown).start()
+            self.server.happy += 1
+            if self.server.happy >= self.server.wanted.times:
+                threading.Thread(target=self.server.shutdown).start()
         elif self.path == "/list":
             rows = self.server.rows()
             text = "".join(f"{checksum} {size} {name}\n" for checksum, size, name in rows)
@@ -122,10 +126,11 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def main(folder: str, listing: str, place: str, address: str, job: str, idle: str) -> None:
-    """Serve until `/done` or until nobody asks any more."""
+def main(folder: str, listing: str, place: str, address: str, *rest: str) -> None:
+    """Serve until everybody has everything or nobody asks any more."""
+    job, idle, times = rest
     token = (Path(place) / "token").read_text(encoding="ascii").strip()
-    server = Server(address, Wanted(Path(folder), Path(listing), Path(job), token))
+    server = Server(address, Wanted(Path(folder), Path(listing), Path(job), token, int(times)))
     beside = Path(place) / "port.new"
     beside.write_text(f"{server.server_address[1]}\n", encoding="ascii")
     beside.replace(Path(place) / "port")

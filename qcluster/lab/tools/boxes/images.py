@@ -112,6 +112,7 @@ def _record(repository: str, tag: str, digest: str) -> Record:
         "Architecture": machine,
         "Os": "linux",
         "Size": 19_327_352_832,
+        "RootFS": {"Type": "layers", "Layers": [digest_of(repository, f"{tag}{n}") for n in range(LAYERS)]},
         "Config": {
             "Env": ["TASK_QUEUE_ENABLE=1", "OMP_NUM_THREADS=1", f"SOC_VERSION={soc(tag)}"],
             "Cmd": ["/bin/bash"],
