@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -22,13 +23,36 @@ exec tail -n "$2" ${3:+"$3"} -- "$path"
 
 
 @click.command()
-@click.argument("name", metavar="INSTANCE", shell_complete=complete.instances)
+@click.argument("name", metavar="[INSTANCE]", required=False, default=None, shell_complete=complete.instances)
 @inventory_options
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows; Ctrl-C ends it.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=100, help="How many lines from the end [100].")
-def logs(name: str, inventory_path: str | None, inventory_option: str | None, follow: bool, lines: int) -> int:
-    """Show the log of INSTANCE (a name from `qcluster status`, or `proxy`)."""
-    with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
+@click.option(
+    "--bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE.tar.gz",
+    help="Instead: logs, plan, journal, docker, npu-smi, hccn, versions of all hosts, secrets masked.",
+)
+def logs(
+    name: str | None,
+    inventory_path: str | None,
+    inventory_option: str | None,
+    follow: bool,
+    lines: int,
+    bundle: Path | None,
+) -> int:
+    """Show the log of INSTANCE (a name from `qcluster status`, or `proxy`), or collect everything in a bundle."""
+    if bundle is None and name is None:
+        raise InputError("whose log? Name an instance (`qcluster status` lists them) or proxy, or use --bundle FILE")
+    where = Choice(inventory_path or (name if bundle else None), inventory_option)
+    with opened(where, RunFlags()) as session:
+        if bundle is not None:
+            from qcluster.cli.bundle import write_bundle
+
+            write_bundle(session, bundle)
+            return EXIT_OK
+        assert name is not None
         host, path = _where(session, name)
         command = sh(_TAIL, path, str(lines), "-F" if follow else "")
         outcome = session.fleet[host].run(command, on_output=_write)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qcluster.diagnose.proof import Ask
 from qcluster.facts.http import Answer, Request, ask, metrics
@@ -36,7 +36,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is asked: the instances that have a port, and the proxy where there is one. Times in seconds.
+    """What is asked, of a `plan`: the instances that have a port, and the proxy where there is one. Times in seconds.
 
     `first` is how long one instance may take for a few tokens before it is looked at more closely.
     """
@@ -48,6 +48,7 @@ class Scene:
     timeout: float
     sense: bool = True
     first: float = 30.0
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, *roles: str) -> tuple[Endpoint, ...]:
         return tuple(one for one in self.instances if one.role in roles)

@@ -29,6 +29,7 @@ from qcluster.facts import proven
 from qcluster.facts.http import Answer, Request, ask, metrics
 from qcluster.modules.asking import Endpoint, Scene, at_once, get, post, readings
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.modules.proxy_end import death
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
 
@@ -98,6 +99,7 @@ def scene_of(call: Call) -> Scene:
         timeout=float(call.args["timeout"]),
         sense=bool(call.args["sense"]),
         first=float(call.args["first"]),
+        plan=plan,
     )
 
 
@@ -113,7 +115,7 @@ def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
     _raise(_hanging(scene, reach))
     if scene.proxy is None:
         return _directly(scene, reach)
-    _await_proxy(scene.proxy, reach, wait)
+    _await_proxy(scene, scene.proxy, reach, wait)
     values = _through(scene, reach)
     _agreement(scene, reach)
     return values
@@ -191,12 +193,13 @@ def _fitting(scene: Scene, reach: Reach, place: Endpoint, what: Ask) -> Answer:
     return post(scene, reach, place, shortened(what)) if answer.status == 400 else answer
 
 
-def _await_proxy(proxy: Endpoint, reach: Reach, wait: int) -> None:
+def _await_proxy(scene: Scene, proxy: Endpoint, reach: Reach, wait: int) -> None:
     deadline = reach.clock() + wait
     while True:
         answer = ask(reach.fleet[proxy.host].open_tcp, Request(proxy.address, proxy.port, "/healthcheck", timeout=10))
         if answer.status:
             return
+        _raise([why for why in [death(reach, scene.plan)] if why])
         if reach.clock() > deadline or reach.cancelled():
             where = f"{proxy.address}:{proxy.port}"
             raise NotServing(f"the proxy on {where} does not answer: {answer.error} (see `qcluster logs proxy`)")

@@ -64,7 +64,7 @@ class Record:
         return next((one for one in self.members if one.name == name), None)
 
 
-_INSTANCE = ("name", "role", "host", "address", "port", "group")
+_INSTANCE = ("name", "role", "host", "address", "port", "group", "container", "log")
 
 
 def made(plan: Mapping[str, Any], connections: Mapping[str, Mapping[str, Any]], at: float) -> Record:

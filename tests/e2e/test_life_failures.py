@@ -110,7 +110,7 @@ def test_what_serves_is_not_replaced_unasked_and_comes_back_when_the_new_one_fai
     broken(place, "engine-dies", "d1:7100", "oom once")
     ran = place.run("up", changed, "--skip-network", "--yes")
     assert ran.exit == 1, ran.text
-    assert "what ran before was started again" in ran.err
+    assert "what ran before was started again and serves (proven)" in ran.err
     place.run("lab", "fault", "--clear", "-i", LAB)
     place.inventory(LAB, small)
     again = place.run("up", LAB, "--skip-network", "-o", "json")

@@ -6,7 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,3 +67,33 @@ def stop_labs(place: Workplace) -> None:
     for inventory in place.folder.glob("*.yaml"):
         if "ansible_connection: lab" in inventory.read_text(encoding="utf-8"):
             place.run("lab", "stop", inventory)
+
+
+@contextmanager
+def load(place: Workplace, proxy: str = "p1") -> Iterator[list[str]]:
+    """Three clients that ask through the proxy on host `proxy`; yields what went wrong."""
+    hosts = json.loads((place.folder / "lab" / "lab.json").read_text())["hosts"]
+    url = f"http://{hosts[proxy]['address']}:1999/v1/completions"
+    body = json.dumps({"model": "qwen3.5", "prompt": "2 + 2 =", "max_tokens": 8}).encode()
+    over, errors, served = threading.Event(), list[str](), list[str]()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    served.append(json.loads(answer.read())["choices"][0]["text"])
+            except Exception as error:
+                errors.append(repr(error))
+            time.sleep(0.1)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield errors
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert len(served) > 10

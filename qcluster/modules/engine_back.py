@@ -1,0 +1,138 @@
+"""What was started again in place of a plan that failed serves again: proven, not assumed.
+
+Whom to ask stands in the record of what ran before; where there is none, in the plan. Source: CONTRACTS, "Change
+without loss".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from qcluster.diagnose.proof import completion, wrong
+from qcluster.errors import NotServing
+from qcluster.facts import http, instances
+from qcluster.facts.fact import ask
+from qcluster.modules.asking import Endpoint, Scene, post
+from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.modules.deployment_record import newest, on_all, read
+from qcluster.modules.proxy_members import members, tell
+from qcluster.modules.smoke import prove
+from qcluster.modules.streams import note
+from qcluster.secret import Secret
+from qcluster.serving import record
+from qcluster.serving.digest import TOLD
+from qcluster.serving.record import Member
+
+
+class EngineBack:
+    spec = Spec(
+        {
+            "timeout": Option("int", default=3600, help="Seconds until all must be up again."),
+            "api_key": Option("str", default="", no_log=True, help="Sent as a bearer token."),
+        },
+        help="What ran before on these hosts is up again, in the proxy's list, and answers (run_once).",
+    )
+    supports_check = False
+
+    def run(self, call: Call, reach: Reach) -> Report:
+        key = call.args["api_key"]
+        secret = key if isinstance(key, Secret) else Secret(str(key)) if key else None
+        back = _before(call, reach)
+        failed = _up(call, reach, back)
+        if not failed:
+            _listed(call, reach, back, secret)
+            failed = _proven(call, reach, back, secret)
+        sentence = f"but it does not serve: {failed.splitlines()[0]}" if failed else "and serves (proven)"
+        note(reach, "proof", f"what ran before was started again {sentence}")
+        return Report(values={"sentence": sentence, "proven": not failed})
+
+
+def _before(call: Call, reach: Reach) -> tuple[Member, ...]:
+    """The hosts of this play as they were."""
+    plan = call.variables["qcluster_plan"]
+    homes = {host["name"]: host["state_dir"] for host in plan["hosts"] if host["name"] in reach.play_hosts}
+    found = newest(on_all(homes, lambda name: read(reach.fleet[name], homes[name])))
+    return tuple(one for one in (found or record.made(plan, {}, 0)).members if one.name in homes)
+
+
+def _served(back: Sequence[Member]) -> list[Mapping[str, Any]]:
+    return [one for member in back for one in member.instances if one["port"] is not None]
+
+
+def _up(call: Call, reach: Reach, back: Sequence[Member]) -> str:
+    """Until all are healthy. Returns why that will not be, or an empty text."""
+    deadline = reach.clock() + int(call.args["timeout"])
+    waiting = _served(back)
+    while waiting:
+        waiting = [one for one in waiting if not _healthy(reach, one)]
+        dead = [why for member in back if (why := _dead(call, reach, member))] if waiting else []
+        if dead:
+            return "; ".join(dead)
+        if reach.clock() > deadline or reach.cancelled():
+            return f"not up again in time: {', '.join(one['name'] for one in waiting)}"
+        reach.sleep(1.0 if waiting else 0.0)
+    return ""
+
+
+def _healthy(reach: Reach, one: Mapping[str, Any]) -> bool:
+    request = http.Request(one["address"], one["port"], "/health", timeout=5)
+    return http.ask(reach.fleet[one["host"]].open_tcp, request).ok
+
+
+def _dead(call: Call, reach: Reach, member: Member) -> str:
+    asked = [
+        instances.Asked(one["name"], one["log"], f"{member.state_dir}/{one['container']}/run")
+        for one in member.instances
+    ]
+    deployment = call.variables["qcluster_plan"]["deployment"]
+    found = ask(reach.fleet[member.name].run, instances.running(deployment, asked))
+    ended = [
+        f"{one.name} on {member.name} ended with exit code {one.exit}" for one in found.engines if one.exit is not None
+    ]
+    stopped = [box for box in found.containers if box.name in member.containers and not box.running]
+    return ", ".join([*ended, *(f"{box.name} on {member.name} is {box.state}" for box in stopped)])
+
+
+def _listed(call: Call, reach: Reach, back: Sequence[Member], key: Secret | None) -> None:
+    """The proxy was told to send elsewhere; now it gets them back (it drops doubles)."""
+    proxy = call.variables["qcluster_plan"]["proxy"]
+    if not proxy or proxy["kind"] != TOLD or not members(reach, proxy):
+        return
+    for role in ("prefill", "decode"):
+        ends = [f"{one['address']}:{one['port']}" for one in _served(back) if one["role"] == role]
+        if ends:
+            tell(reach, proxy, "add", {"type": role, "instances": ends}, key)
+
+
+def _proven(call: Call, reach: Reach, back: Sequence[Member], key: Secret | None) -> str:
+    plan, ends = call.variables["qcluster_plan"], _served(back)
+    if not ends:
+        return ""
+    endpoints = tuple(Endpoint(*(one[name] for name in ("name", "role", "host", "address", "port"))) for one in ends)
+    scene = Scene(_model(reach, ends[0], key) or plan["model"]["served_name"], endpoints, None, key, 120.0, False)
+    try:
+        prove(scene, reach, 60)
+    except NotServing as error:
+        return str(error)
+    return _through(scene, reach, plan["proxy"])
+
+
+def _model(reach: Reach, one: Mapping[str, Any], key: Secret | None) -> str:
+    """The name that it serves under, which may not be the new plan's."""
+    request = http.Request(one["address"], one["port"], "/v1/models", key=key)
+    value = http.ask(reach.fleet[one["host"]].open_tcp, request).json()
+    names = [model.get("id") for model in value.get("data", [])] if isinstance(value, dict) else []
+    return str(names[0]) if names else ""
+
+
+def _through(scene: Scene, reach: Reach, proxy: Mapping[str, Any] | None) -> str:
+    if not proxy:
+        return ""
+    front = Endpoint("proxy", "proxy", proxy["host"], proxy["address"], proxy["port"])
+    why = wrong(post(replace(scene, proxy=front), reach, front, completion(scene.served_name, "2 + 2 =", 8)))
+    return f"through the proxy: {why}" if why else ""
+
+
+engine_back = EngineBack()
