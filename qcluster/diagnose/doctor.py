@@ -74,6 +74,12 @@ def _strange(host: str, excerpt: Excerpt) -> list[Sight]:
     return [Sight(host, excerpt.name, known[line], line) for line in unexplained(excerpt.lines, excerpt.where)[-SHOWN:]]
 
 
+LOST = (
+    "the engines of {name} run, and the script that watches over them is gone: `qcluster up` starts them anew, "
+    "`qcluster down` ends them"
+)
+
+
 def leftovers(host: str, excerpts: Iterable[Excerpt], planned: Iterable[str], deployment: str) -> list[str]:
     """What is on a host that this plan does not have: containers of the deployment, and NPUs in use without it."""
     by_name = {(excerpt.where, excerpt.name): excerpt.lines for excerpt in excerpts}
@@ -83,7 +89,9 @@ def leftovers(host: str, excerpts: Iterable[Excerpt], planned: Iterable[str], de
         f"{host}: container {one.name} ({one.state}) is of {deployment} but not of this plan: docker rm -f {one.name}"
         for one in stray(mine, planned)
     ]
-    if any(one.running for one in boxes):
+    groups = [line.split() for line in by_name.get(("docker", "groups"), ()) if line]
+    told += [f"{host}: {LOST.format(name=name)}" for state, name in groups if state == "lost"]
+    if groups or any(one.running for one in boxes):
         return told
     return [*told, *(f"{host}: {why}, and no container runs there" for why in _held(by_name))]
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from qcluster.command import sh
 from qcluster.errors import UnreadableOutput
 from qcluster.facts.fact import Fact
+from qcluster.facts.groups import GROUPS
 from qcluster.result import Outcome
 
 MARK = "==qcluster "
 
-SCRIPT = r"""
+SCRIPT = (
+    GROUPS
+    + r"""
 state=$1 deployment=$2 lines=$3
 case $state in "<fact:home>"*) state=$HOME${state#"<fact:home>"} ;; esac
 show() { # where name file
@@ -44,10 +47,18 @@ if command -v docker >/dev/null; then
     docker logs --tail 40 "$name" 2>&1
   done
 fi
+echo "==qcluster docker groups" # container_runtime: host
+for labels in "$state"/*/run/labels.json; do
+  run=${labels%/labels.json} name=${labels%/run/labels.json}
+  [ -s "$labels" ] || continue
+  if [ -n "$(entry "$run")" ]; then echo "watched ${name##*/}"
+  elif [ -n "$(groups "$run")" ]; then echo "lost ${name##*/}"; fi
+done
 echo "==qcluster network npu-smi"
 npu-smi info 2>&1
 echo "==qcluster end end"
 """
+)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ SETTINGS: Mapping[str, Setting] = {
         container_runtime=Setting("text", "docker", "where engines run", ("docker", "host")),
         container_per=Setting("text", "host", "one container a host, or (dense) a replica", ("host", "engine")),
         shm_size=Setting("text", "16g", "/dev/shm of a container"),
-        source_dir=Setting("text", "", "vllm-ascend's source folder (container_runtime: host)"),
+        source_dir=Setting("text", "", "vllm-ascend's source folder with container_runtime: host (default ~/vllm-ascend)"),
     ),
     **_of(
         "Hosts",

@@ -14,8 +14,9 @@ from qcluster.lab.layout import Lab
 TOOLS = Path(__file__).parent / "tools"
 PROJECT = Path(__file__).parents[2]
 SHELL = {
-    name: name for name in ("hccn_tool", "npu-smi", "ip", "ss", "sysctl", "systemctl", "sudo", "id", "df", "date")
-} | {"python3": "hostpython3", "pip": "pip"}
+    name: name
+    for name in ("hccn_tool", "npu-smi", "ip", "ss", "sysctl", "systemctl", "sudo", "id", "df", "date", "git")
+} | {"python3": "hostpython3", "pip": "hostpip"}
 HUBS = {"modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
 ENGINES = {"vllm": "vllm", "vllm-router": "router"}
 JUDGES = {"lm_eval": "lm_eval", "ais_bench": "ais_bench"}

@@ -6,6 +6,7 @@ Source: the seed's section 4.2 and facts §1.8 (installation from source, checke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from qcluster.command import Command, sh
@@ -30,6 +31,8 @@ class PythonPackage:
             "requirement": Option(
                 "str", default="", help="What pip installs where it is missing; default NAME==VERSION."
             ),
+            "editable": Option("path", default="", help="A source folder that pip installs instead (pip install -e)."),
+            "indexes": Option("list", elements="str", default=(), help="Where pip looks besides its own index."),
             "install": Option("bool", default=True, help="false: fail where it is missing."),
             "timeout": Option("int", default=3600, help="Seconds for the installation."),
         },
@@ -51,17 +54,27 @@ class PythonPackage:
             return Decision(
                 failed=f"{what}: choose that `release`, or install the other version", values={"version": have}
             )
-        requirement = str(call.args["requirement"]) or (f"{name}=={wanted}" if wanted else name)
-        install = (str(call.args["python"]), "-m", "pip", "install", requirement)
-        return Decision((Command(install, timeout=float(call.args["timeout"])), self.probe(call)), finish=_installed)
+        install = (str(call.args["python"]), "-m", "pip", "install", *_requirement(call, name, wanted))
+        steps = (Command(install, timeout=float(call.args["timeout"])), self.probe(call))
+        return Decision(steps, finish=partial(_installed, wanted))
 
 
-def _installed(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _requirement(call: Call, name: str, wanted: str) -> tuple[str, ...]:
+    if call.args["editable"]:
+        named: tuple[str, ...] = ("-e", str(call.args["editable"]))
+    else:
+        named = (str(call.args["requirement"]) or (f"{name}=={wanted}" if wanted else name),)
+    return (*(word for url in call.args["indexes"] for word in ("--extra-index-url", str(url))), *named)
+
+
+def _installed(wanted: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     if not outcomes[0].ok:
         raise TaskFailed(f"pip install failed\n{tail(outcomes[0])}")
     version = outcomes[-1].out.strip()
     if not version:
         raise TaskFailed("pip installed it, but `pip show` does not")
+    if not version.startswith(wanted):
+        raise TaskFailed(f"pip installed {version}, wanted is {wanted}")
     return {"version": version}
 
 

@@ -19,15 +19,16 @@ def state_dir(deployment: str, placement: Placement) -> str:
     variables = placement.host.variables
     root = variables.get("ansible_user") == "root" or bool(variables.get("ansible_become"))
     default = "/var/lib/qcluster" if root else "~/.local/state/qcluster"
-    return f"{_from_home(placement.settings.state_root or default)}/{deployment}"
+    return f"{from_home(placement.settings.state_root or default)}/{deployment}"
 
 
 def weights_dir(placement: Placement) -> str:
     """The weights folder of the host."""
-    return _from_home(placement.settings.weights_dir)
+    return from_home(placement.settings.weights_dir)
 
 
-def _from_home(folder: str) -> str:
+def from_home(folder: str) -> str:
+    """A folder without its last slash; `~` becomes the fact that `up` binds."""
     return "<fact:home>" + folder.rstrip("/")[1:] if folder.startswith("~/") else folder.rstrip("/")
 
 

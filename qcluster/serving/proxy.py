@@ -9,7 +9,7 @@ from qcluster.errors import Problem
 from qcluster.inventory.model import Host
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
-from qcluster.serving.machines import images, state_dir, weights_dir
+from qcluster.serving.machines import from_home, images, state_dir, weights_dir
 from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
 from qcluster.serving.settings import Placement, problem_at, problem_of, read
 from qcluster.templating import Templar, TemplateError
@@ -102,8 +102,9 @@ def _example(
     kind: str, deployment: Deployment, at: tuple[str, int], sides: Sequence[Sequence[Instance]]
 ) -> Iterator[str]:
     """vllm-ascend's example balancers (examples/disaggregated_prefill_v1 at v0.23.0)."""
-    base = catalogue.base()
-    source = deployment.placements[0].settings.source_dir or base["source_dir"]
+    base, settings = catalogue.base(), deployment.placements[0].settings
+    there = base["source_home"] if settings.container_runtime == "host" else base["source_dir"]
+    source = from_home(settings.source_dir or there)
     yield from ("python3", f"{source}/{base['proxy'][kind]}", "--port", str(at[1]), "--host", at[0])
     for side, members in zip(("prefiller", "decoder"), sides, strict=True):
         yield from (f"--{side}-hosts", *(one.address for one in members))

@@ -30,6 +30,12 @@ def test_a_missing_package_is_installed_and_seen() -> None:
     assert isinstance(second, Command)
 
 
+def test_a_source_folder_is_installed_editable_and_other_indexes_are_searched() -> None:
+    first = decided("", editable="/src/vllm-ascend", indexes=["https://mirror/pypi"]).steps[0]
+    assert isinstance(first, Command)
+    assert first.argv[4:] == ("--extra-index-url", "https://mirror/pypi", "-e", "/src/vllm-ascend")
+
+
 def test_another_version_is_never_replaced() -> None:
     decision = decided("0.18.0\n")
     assert decision.steps == () and "0.18.0 is installed, wanted is 0.23.0" in decision.failed
@@ -49,5 +55,7 @@ def test_an_installation_that_left_nothing_fails() -> None:
     ok = Outcome(Command(("x",)), 0, b"")
     with pytest.raises(TaskFailed, match="does not"):
         finish([ok, ok])
+    with pytest.raises(TaskFailed, match="pip installed 0.22.1, wanted is 0.23.0"):
+        finish([ok, Outcome(Command(("x",)), 0, b"0.22.1\n")])
     with pytest.raises(TaskFailed, match="No matching distribution"):
         finish([Outcome(Command(("x",)), 1, b"", b"ERROR: No matching distribution found")])
