@@ -86,9 +86,10 @@ def latency(plan: Plan, request: Request, point: Point) -> tuple[str, ...]:
 
 
 def throughput(plan: Plan, request: Request, point: Point) -> tuple[str, ...]:
+    """The short `--input-len` would do nothing: the long one's default wins over it, in every release so far."""
     work = request.workload
-    words = ["--dataset-name", "random", "--input-len", str(work.input_len), "--output-len", str(work.output_len)]
-    words += ["--num-prompts", str(work.requests)]
+    words = ["--dataset-name", "random", "--random-input-len", str(work.input_len)]
+    words += ["--random-output-len", str(work.output_len), "--num-prompts", str(work.requests)]
     return ("vllm", "bench", "throughput", *engine(plan, point), *words, "--output-json", "result.json")
 
 

@@ -24,6 +24,8 @@ def main(kind: str, words: list[str]) -> int:
     known = argparse.ArgumentParser(prog=f"vllm bench {kind}", description=here.SIMULATION, allow_abbrev=False)
     for name in OWN:
         known.add_argument(name, type=int)
+    known.add_argument("--random-input-len", type=int, default=1024)
+    known.add_argument("--random-output-len", type=int, default=128)
     known.add_argument("--output-json")
     known.add_argument("--dataset-name")
     args, rest = known.parse_known_args(words)
@@ -67,7 +69,7 @@ def latency(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def throughput(args: argparse.Namespace) -> dict[str, Any]:
-    count, sent, got = args.num_prompts or 1000, args.input_len or 0, args.output_len or 128
+    count, sent, got = args.num_prompts or 1000, args.random_input_len, args.random_output_len
     began = time.perf_counter()
     time.sleep(STEP * got * (count // 256 + 1))
     took = time.perf_counter() - began
