@@ -109,12 +109,21 @@ def result_of(job: Job, part: Attempted, raw: Raw, elapsed: float) -> TaskResult
         host=job.host,
         status=_status(values),
         values=_censored(values) if part.no_log else values,
-        message="" if part.no_log else str(values.get("msg") or ""),
+        message="" if part.no_log else _message(values),
         ignored=_ignored(part, values),
         diffs=_shown(job, part, raw.diffs),
         elapsed=elapsed,
         no_log=part.no_log,
     )
+
+
+def _message(values: Mapping[str, Any]) -> str:
+    """What a person is told. `register` keeps Ansible's words for a loop; here the first item that failed says why."""
+    bad = [one for one in values.get("results") or () if isinstance(one, Mapping) and one.get("failed")]
+    reason = next((str(one["msg"]) for one in bad if one.get("msg")), "")
+    if not (values.get("failed") and reason):
+        return str(values.get("msg") or "")
+    return f"{len(bad)} of {len(values['results'])} items failed: {reason}" if len(values["results"]) > 1 else reason
 
 
 def _ignored(part: Attempted, values: Mapping[str, Any]) -> bool:
