@@ -14,7 +14,7 @@
     ├── TaskFailed            1   a task failed on a host
     │   └── UnreadableOutput  1   a tool answered something that no parser understands
     ├── NotServing            4   the cluster runs but does not serve correctly
-    └── Interrupted         130   the operator pressed Ctrl-C; engines go on
+    └── Interrupted         130   the operator pressed Ctrl-C; engines go on (a signal: 128 + its number)
 
 Where several happen in one run, 2 > 3 > 1 > 4 (`worst_exit`).
 """
@@ -125,6 +125,19 @@ class Interrupted(QclusterError):
     """The operator interrupted the run; what runs on the hosts was left running."""
 
     exit_code = 130
+
+
+class Stopped(KeyboardInterrupt):
+    """As Ctrl-C, but by a signal: SIGTERM, SIGHUP, or SIGPIPE where nobody reads the output any more (issue 3)."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def was_interrupted(code: int) -> bool:
+    """Whether an exit code says that the run was ended from outside: Ctrl-C or a signal."""
+    return code > 128
 
 
 def worst_exit(codes: Iterable[int]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -66,6 +67,15 @@ def cli() -> None:
     """
 
 
+def _let_go() -> None:
+    """Where nobody reads the output any more, the interpreter's last flush must not complain."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 FEW_COLLECTIONS = (50_000, 20, 20)
 """Objects that live as long as the program are most of what there is: looking for cycles among them costs 30 ms."""
 
@@ -85,7 +95,7 @@ def main() -> None:
         click.echo(f"qcluster: {error}", err=True)
         code = error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
         code = 0
+    _let_go()
     gc.freeze()  # nothing is left to be found by the interpreter's last collections
     sys.exit(code if isinstance(code, int) else 0)

@@ -121,7 +121,7 @@ def _options(options: Mapping[str, Any], depth: int) -> Iterator[str]:
     """One line an option; nested options below it."""
     for name, option in options.items():
         notes = [str(option.get("type", "str")), *(["required"] if option.get("required") else [])]
-        notes += [f"default {option['default']}"] if "default" in option else []
+        notes += [f"default {option['default']}"] if option.get("default") not in (None, "") else []
         notes += [f"one of {', '.join(map(str, option['choices']))}"] if option.get("choices") else []
         about = option.get("description") or ""
         text = " ".join(map(str, about)) if isinstance(about, list) else str(about)

@@ -24,7 +24,8 @@ EXITS = {
     "2": "bad input, every mistake with file and line; nothing was touched",
     "3": "a host is unreachable",
     "4": "the cluster runs but does not serve correctly",
-    "130": "interrupted; engines go on",
+    "130": "interrupted (by a signal: 128 + its number); engines go on",
+    "any": "exec: the highest code of its command, or 3",
 }
 ENVIRONMENT = {
     "QCLUSTER_INVENTORY": "the inventory where none is named on the command line",

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import click
 from qcluster.cli.closing import Told, served, stopped
 from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.options import RunFlags
+from qcluster.cli.stopping import stoppable
 from qcluster.events import CommandRan, Emit, Event
 from qcluster.inventory.model import Inventory
 from qcluster.report.serialise import Mask
@@ -164,9 +165,11 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     told = Told()
-    with _reporting(session, verb, flags, journal, told) as emit:
+    with _reporting(session, verb, flags, journal, told) as emit, stoppable():
         code = engine.run(book, session.inventory, session.fleet, asked, emit)
     session.unreachable.update(told.unreachable)
+    if flags.check and verb != "run":
+        click.echo("check mode: nothing was changed", err=True)
     if session.plan and flags.output == "human" and not flags.check:
         if verb in ("up", "smoke") and code == 0 and not flags.limit:
             click.echo(served(session.plan, told))
@@ -200,7 +203,7 @@ def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **
         verbosity=flags.verbosity,
         facts=plan_facts(session),
         deployment=session.plan.deployment if session.plan else "default",
-        ask=lambda question: click.prompt(question, default="y", err=True),
+        ask=lambda question: click.prompt(question, "n", prompt_suffix="", show_default=False, err=True),
         **more,
     )
 
@@ -235,8 +238,13 @@ def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | 
         session.listeners.append(emit)
         last.callback(session.listeners.remove, emit)
         for reporter in filter(None, (journal, front)):
-            last.callback(getattr(reporter, "close", lambda: None))
+            last.callback(_shut, reporter)
         yield emit
+
+
+def _shut(reporter: Any) -> None:
+    with suppress(BrokenPipeError):  # nobody reads any more, and the run has ended because of it
+        getattr(reporter, "close", lambda: None)()
 
 
 def _document(plan: Plan | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.cli.status import survey
 from qcluster.diagnose.watchman import Watchman
-from qcluster.errors import NotServing
+from qcluster.errors import NotServing, was_interrupted
 from qcluster.report.status import Row
 
 UNIT = """\
@@ -88,13 +88,19 @@ def _heal(session: Session, flags: RunFlags, rows: list[Row]) -> None:
     """First what died is started again, as `up` does; what lives and does not answer is restarted."""
     with unlocking(session, "up"):
         only = replace(flags, tags=("engine", "watch", "proxy"))
-        run_playbook(session, "supervise", playbook("up", Path.cwd()), only, extra_vars={"qcluster_yes": False})
+        _run(session, "up", only, {"qcluster_yes": False})
     still = {row.instance for row in survey(session) if _down(row) and row.role != "proxy"}
     names = [row.instance for row in rows if row.instance in still]
     if names:
         with unlocking(session, "restart"):
-            extra = {"restart_names": names}
-            run_playbook(session, "supervise", playbook("restart", Path.cwd()), flags, extra_vars=extra)
+            _run(session, "restart", flags, {"restart_names": names})
+
+
+def _run(session: Session, name: str, flags: RunFlags, extra: dict[str, object]) -> None:
+    """One playbook. Whoever interrupts it means the supervisor."""
+    code = run_playbook(session, "supervise", playbook(name, Path.cwd()), flags, extra_vars=extra)
+    if was_interrupted(code):
+        sys.exit(code)
 
 
 def _install(session: Session) -> int:

@@ -11,7 +11,7 @@ from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
-from qcluster.errors import Interrupted
+from qcluster.errors import was_interrupted
 
 DETACHED = """\
 Detached: downloads and engines go on without this run.
@@ -40,6 +40,6 @@ def up(inventory_path: str | None, inventory_option: str | None, skip_network: b
         if absent := absent_outside(session, flags.limit):
             click.echo(OUTSIDE.format(hosts=", ".join(absent), inventory=session.path), err=True)
         code = run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
-        if code == Interrupted.exit_code:
+        if was_interrupted(code):
             click.echo(DETACHED.format(inventory=session.path), err=True)
         return code

@@ -14,7 +14,7 @@ from qcluster.engine.options import RunOptions
 from qcluster.engine.ready import Bench
 from qcluster.engine.strategy import STRATEGIES
 from qcluster.engine.world import World
-from qcluster.errors import EXIT_OK, InputError, Interrupted, TaskFailed, UnreachableError, worst_exit
+from qcluster.errors import EXIT_OK, InputError, Interrupted, Stopped, TaskFailed, UnreachableError, worst_exit
 from qcluster.events import Emit, PlayFinished, PlayStarted, RunFinished, RunStarted
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.patterns import select
@@ -49,14 +49,14 @@ def run(
 
 
 def _carried_out(world: World, plans: list[Plan], forks: int) -> int:
-    """Run the plays to the end, or until Ctrl-C: then nothing more starts, and what runs on the hosts is left."""
+    """Run the plays to the end, or until Ctrl-C or a signal: nothing more starts, what runs on hosts is left."""
     crew = Crew(forks)
     try:
         _plays(world, crew, plans)
         return _exit_code(world)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         world.options.cancelled.set()
-        return Interrupted.exit_code
+        return error.exit_code if isinstance(error, Stopped) else Interrupted.exit_code
     finally:
         crew.dismiss()
 

@@ -9,6 +9,7 @@ from qcluster.command import Command
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.modules.convert import convert
 from qcluster.result import Outcome
+from qcluster.secret import Secret
 from qcluster.templating import UndefinedVariable
 
 
@@ -46,12 +47,19 @@ def mistakes(spec: Mapping[str, Any], given: Mapping[str, Any], path: str = "") 
             yield from _wrong(name, spec[name], value, f"{path}.{name}" if path else name)
 
 
+def _kind(value: Any) -> str:
+    """A value's type in the words of an argument spec."""
+    kinds: tuple[tuple[str, Any], ...] = (("bool", bool), ("int", int), ("float", float), ("str", (str, Secret)))
+    kinds += (("dict", Mapping), ("list", (list, tuple)))
+    return next((word for word, kind in kinds if isinstance(value, kind)), type(value).__name__)
+
+
 def _wrong(name: str, option: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
     kind = option.get("type", "str")
     try:
         typed = convert(value, kind, option.get("elements", ""))
     except (ValueError, KeyError):
-        yield f"argument '{name}' is of type {type(value).__name__} and we were unable to convert to {kind}"
+        yield f"argument '{name}' is of type {_kind(value)} and we were unable to convert to {kind}"
         return
     choices = option.get("choices")
     for one in typed if isinstance(typed, list) else [typed]:

@@ -54,7 +54,7 @@ class World:
         self.playbook, self.inventory, self.fleet = playbook, inventory, fleet
         self.options, self.emit, self.clock = options, emit, options.clock
         self.memory = {name: HostMemory(options.facts.get(name, {})) for name in inventory.hosts}
-        self.tallies = Tallies()
+        self.tallies = Tallies(inventory.hosts)
         self.failed: set[str] = set()
         self.unreachable: set[str] = set()
         self.fatal: dict[str, int] = {}

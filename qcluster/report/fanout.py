@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import threading
 from collections.abc import Callable, Sequence
 
-from qcluster.events import Emit, Event
+from qcluster.errors import Stopped
+from qcluster.events import Emit, Event, RunFinished
 from qcluster.report.serialise import Mask
 
 
 def fan_out(reporters: Sequence[Callable[[Event], None]], mask: Mask) -> Emit:
-    """One `Emit` for many reporters: events arrive in one order, with secrets masked."""
-    lock = threading.Lock()
+    """One `Emit` for many reporters: events arrive in one order, with secrets masked.
+
+    A reporter whose pipe or terminal is gone hears nothing more, and the run is stopped (`Stopped`) as by SIGPIPE.
+    """
+    lock, listening = threading.Lock(), list(reporters)
 
     def emit(event: Event) -> None:
         clean = mask(event)
         with lock:
-            for reporter in reporters:
-                reporter(clean)
+            deaf = [reporter for reporter in listening if not _told(reporter, clean)]
+            for reporter in deaf:
+                listening.remove(reporter)
+        if deaf and not isinstance(event, RunFinished):
+            raise Stopped(signal.SIGPIPE)
 
     return emit
+
+
+def _told(reporter: Callable[[Event], None], event: Event) -> bool:
+    """False where nobody is at the other end any more."""
+    try:
+        reporter(event)
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        return False
+    return True

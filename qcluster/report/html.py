@@ -20,6 +20,9 @@ VERDICTS = {
     3: ("bad", "✕ a host was unreachable"),
     4: ("bad", "✕ it runs, but does not serve correctly"),
     130: ("warn", "! interrupted; what runs on the hosts goes on"),
+    129: ("warn", "! ended by SIGHUP; what runs on the hosts goes on"),
+    141: ("warn", "! its output was closed; what runs on the hosts goes on"),
+    143: ("warn", "! ended by SIGTERM; what runs on the hosts goes on"),
     None: ("warn", "! unfinished: the run was killed"),
 }
 

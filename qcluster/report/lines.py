@@ -134,9 +134,13 @@ class Lines:
 
 
 def title(event: TaskStarted) -> str:
+    return named(event.role, event.task)
+
+
+def named(role: str, task: str) -> str:
     """`role : task`, as Ansible names it."""
-    prefix = f"{event.role} : "
-    return event.task if not event.role or event.task.startswith(prefix) else prefix + event.task
+    prefix = f"{role} : "
+    return task if not role or task.startswith(prefix) else prefix + task
 
 
 def recap(tallies: Mapping[str, HostTally], style: Style) -> Iterator[str]:

@@ -59,7 +59,7 @@ def test_up_again_changes_nothing(place: Workplace) -> None:
 
 def test_a_check_of_what_runs_changes_nothing(place: Workplace) -> None:
     ran = place.run("up", "--check", "-o", "json")
-    assert ran.exit == 0, ran.text
+    assert ran.exit == 0 and ran.err.endswith("check mode: nothing was changed\n"), ran.text
     assert {tally["changed"] for tally in ran.json()["recap"].values()} == {0}
 
 

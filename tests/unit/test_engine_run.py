@@ -74,6 +74,10 @@ def test_a_fatal_report_ends_the_run_with_its_code(
     assert (ran.exit, ran.statuses()) == (4, ["failed"])
 
 
+def test_the_recap_is_in_the_order_of_the_inventory(tmp_path: Path) -> None:
+    assert list(run(tmp_path, "  - debug:\n", stand("h10", "h2", "a")).recap) == ["h10", "h2", "a"]
+
+
 def test_ctrl_c_starts_nothing_more_and_exits_130(tmp_path: Path) -> None:
     cancelled = threading.Event()
 
