@@ -49,7 +49,7 @@ judge: setup     ## every planned command line before the real vLLM's parser (in
 	$(BIN)/python tests/judge/run.py
 
 e2e-vllm: setup  ## up, faults and down with real vLLM engines on this CPU, a tiny model and the real proxy
-	QCLUSTER_TEST_VLLM=1 tests/system-deps.sh
+	PYTHON=$(PYTHON) QCLUSTER_TEST_VLLM=1 tests/system-deps.sh
 	$(BIN)/python -m pytest -q -m vllm tests/vllm
 
 hosts: setup     ## as root: real Docker engines and a registry on hosts in network namespaces

@@ -5,7 +5,12 @@ set -eu
 packages="openssh-server sudo tmux groff-base"
 [ "${QCLUSTER_TEST_BROWSER:-1}" = 1 ] && packages="$packages chromium chromium-driver fonts-noto-cjk"
 [ "${QCLUSTER_TEST_DOCKER:-0}" = 1 ] && packages="$packages docker.io docker-registry iproute2 iputils-ping"
-[ "${QCLUSTER_TEST_VLLM:-0}" = 1 ] && packages="$packages g++ libnuma1"
+if [ "${QCLUSTER_TEST_VLLM:-0}" = 1 ]; then
+    packages="$packages g++ libnuma1"
+    # torch compiles a few kernels against the Python that runs them
+    headers='import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+    "${PYTHON:-python3}" -c "$headers" || packages="$packages python3-dev"
+fi
 
 missing() {
     for package in $packages; do

@@ -6,6 +6,7 @@ real proxy. In this order one start serves several tests; each works alone too.
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Callable
@@ -34,6 +35,18 @@ def test_the_cache_of_a_prompt_is_transferred_and_the_text_is_that_of_one_engine
     text = ask(PREFILL, PROXY, PROMPT)
     assert transferred() > before
     assert text == ask(DECODE, PORT, PROMPT)
+
+
+def test_bench_loads_the_real_engines_through_the_proxy(served: Hosts) -> None:
+    before, inventory = transferred(), str(served.inventory)
+    load = ("--num-prompts", "5", "--request-rate", "5", "--input-len", "60", "--output-len", "8")
+    done = served.run("bench", "serve", inventory, *load, "--timeout", "300")
+    assert done.exit == 0, done.text
+    assert transferred() > before
+    told = json.loads(served.run("bench", "show", "last", "--json").text)
+    measured = told["points"][0]["load"]
+    assert told["complete"] and (measured["completed"], measured["failed"]) == (5, 0)
+    assert measured["ttft"]["median"] > 0 and measured["output_throughput"] > 0
 
 
 def test_up_again_touches_no_engine(served: Hosts) -> None:
