@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 import click
 
+from qcluster.cli.metering import Meter
 from qcluster.cli.options import RunFlags, inventory_options
 from qcluster.cli.session import Choice, Session, opened
 from qcluster.errors import EXIT_OK, NotServing, UnreachableError, UnreadableOutput
@@ -17,6 +22,7 @@ from qcluster.facts import http, instances
 from qcluster.facts.fact import ask
 from qcluster.facts.proven import Proof, last_proof
 from qcluster.report.status import Expected, Row, as_json, row, table
+from qcluster.report.watch import watch_lines
 from qcluster.serving.plan import Plan
 
 PROBE_SECONDS = 5.0
@@ -24,39 +30,83 @@ PROBE_SECONDS = 5.0
 
 @click.command()
 @inventory_options
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
-@click.option("-w", "--watch", type=click.FloatRange(min=0.5), default=None, metavar="SECONDS", help="Again and again.")
-def status(inventory_path: str | None, inventory_option: str | None, json_: bool, watch: float | None) -> int:
+@click.option("--json", "json_", is_flag=True, help="As JSON; with --watch a line at each look.")
+@click.option("-w", "--watch", is_flag=True, help="Look again and again until Ctrl-C; show requests, tokens and HBM.")
+@click.option("--every", type=click.FloatRange(min=0.5), default=2.0, metavar="SECONDS", help="Between two looks [2].")
+def status(inventory_path: str | None, inventory_option: str | None, json_: bool, watch: bool, every: float) -> int:
     """Instance, host, NPUs, container, age, start-up milestone and health.
+
+    With --watch (and in --json): requests running and waiting, KV cache in use, TTFT, TPOT and tokens a second from
+    the engines' /metrics, and HBM from npu-smi.
 
     Exit 0 when everything serves, 4 when something does not or the last proof failed, 3 when a host cannot be reached.
     """
     with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
-        if watch is None:
+        if not watch:
             return _exit(*_show(session, json_))
         try:
-            while True:
-                _show(session, json_)
-                time.sleep(watch)
+            _watch(session, json_, every)
         except KeyboardInterrupt:
-            return EXIT_OK  # Ctrl-C is how watching ends, not a failure
+            pass  # Ctrl-C is how watching ends, not a failure
+        return EXIT_OK
 
 
 def _show(session: Session, json_: bool) -> tuple[list[Row], Proof | None]:
     assert session.plan
     rows = survey(session)
     proof = proof_of(session)
-    click.echo(_shown(session.plan, rows, proof, json_))
+    if json_:
+        click.echo(json.dumps(_document(session.plan, Meter(session).measured(rows), proof), indent=2))
+    else:
+        click.echo("\n".join([*table(rows), "", _last(session.plan, rows, proof), *_why(proof)]))
     return rows, proof
 
 
-def _shown(plan: Plan, rows: list[Row], proof: Proof | None, json_: bool) -> str:
-    if json_:
-        told = {"deployment": plan.deployment, "instances": as_json(rows), "proof": asdict(proof) if proof else None}
-        return json.dumps(told, indent=2, ensure_ascii=False)
+def _document(plan: Plan, rows: list[Row], proof: Proof | None) -> dict[str, Any]:
+    return {"deployment": plan.deployment, "instances": as_json(rows), "proof": asdict(proof) if proof else None}
+
+
+def _last(plan: Plan, rows: list[Row], proof: Proof | None) -> str:
     healthy = sum(one.serves for one in rows)
-    line = f"{plan.deployment}: {healthy} of {len(rows)} healthy; {f'last proof {proof}' if proof else 'never proven'}"
-    return "\n".join([*table(rows), "", line, *(proof.why.splitlines()[:1] if proof else ())])
+    return f"{plan.deployment}: {healthy} of {len(rows)} healthy; {f'last proof {proof}' if proof else 'never proven'}"
+
+
+def _why(proof: Proof | None) -> list[str]:
+    return proof.why.splitlines()[:1] if proof else []
+
+
+def _watch(session: Session, json_: bool, every: float) -> None:
+    """On a terminal one table is drawn anew; elsewhere one block follows the other."""
+    assert session.plan
+    meter = Meter(session)
+    with _canvas(json_) as show:
+        while True:
+            rows, proof = meter.measured(survey(session)), proof_of(session)
+            if json_:
+                show(lambda _, rows=rows, proof=proof: [json.dumps(_document(session.plan, rows, proof))])
+            else:
+                last = f"{_last(session.plan, rows, proof)}; {time.strftime('%H:%M:%S')}, every {every:g} s"
+                show(lambda height, rows=rows, last=last: watch_lines(rows, last, height))
+            time.sleep(every)
+
+
+@contextmanager
+def _canvas(json_: bool) -> Iterator[Callable[[Callable[[int], list[str]]], None]]:
+    """Where the looks go: a function that takes what makes lines for a height, 0 where there is no limit."""
+    from qcluster.report.console import is_live
+
+    if json_ or not is_live(sys.stdout, os.environ):
+        yield lambda make: click.echo("\n".join([*make(0), *([] if json_ else [""])]))
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        yield lambda make: live.update(
+            Text("\n".join(make(console.height)), no_wrap=True, overflow="ellipsis"), refresh=True
+        )
 
 
 def _exit(rows: list[Row], proof: Proof | None) -> int:

@@ -50,6 +50,12 @@ done
 )
 
 
+FORGET = """\
+# what ran here, and whether it served, is told no more
+rm -f "$1/record.json" "$1/proof.json"
+"""
+
+
 class DeploymentStopped:
     spec = Spec(
         {
@@ -79,7 +85,8 @@ class DeploymentStopped:
         end = (sh(END, str(grace), *groups, timeout=grace + 90),) if groups else ()
         stopped = [*names, *map(_box, groups)]
         left = sorted(one.name for one in listed if one not in mine and one.running)
-        return Decision((*stop, *end), values={"stopped": stopped, "left": left}, finish=_finish)
+        forget = (sh(FORGET, str(call.args["home"]), timeout=30),) if stopped and not call.args["only"] else ()
+        return Decision((*stop, *end, *forget), values={"stopped": stopped, "left": left}, finish=_finish)
 
 
 def _box(run: str) -> str:

@@ -68,7 +68,8 @@ class Smoke:
             if call.args["documented"]:
                 _documented(scene, reach)
         except NotServing as error:
-            _note(call, reach, str(error))
+            if not isinstance(error, NotRunning):
+                _note(call, reach, str(error))
             fatal = error.exit_code if call.args["fatal"] else 0
             return Report(failed=str(error), values={"exit": error.exit_code}, fatal=fatal)
         _note(call, reach, "")
@@ -126,10 +127,16 @@ def _raise(problems: Sequence[str]) -> None:
         raise NotServing("\n".join(problems))
 
 
+class NotRunning(NotServing):
+    """Nothing is there that could be proven."""
+
+
 def _each(scene: Scene, reach: Reach) -> list[str]:
     found = at_once(reach, [(one.name, partial(_alive, scene, reach, one)) for one in scene.instances])
     if found and all(silent for silent, _ in found):
-        return [f"not running: none of {len(found)} instances answers; start them with `qcluster up` ({found[0][1]})"]
+        raise NotRunning(
+            f"not running: none of {len(found)} instances answers; `qcluster up` starts them ({found[0][1]})"
+        )
     return [problem for _, problem in found if problem]
 
 
