@@ -63,19 +63,23 @@ class EvaluationPoint:
 
     def run(self, call: Call, reach: Reach) -> Report:
         try:
-            errand = errand_of(call)
-            put(call, reach, errand)
-            outcome = follow(reach, attach(job(call, errand)), Steps(reach, errand.point.name))
-            if not outcome.ok:
-                return Report(failed=why(errand, outcome, int(call.args["timeout"])))
-            measured = fetch(reach, errand, outcome)
+            measured = measure(call, reach, errand_of(call))
         except (InputError, TaskFailed) as error:
             return Report(failed=f"{call.args['point']}: {error}")
-        finally:
-            if "errand" in locals():
-                reach.transport.run(Command(("rm", "-f", f"{errand.home}/key"), timeout=60))
-        progress(reach, errand.point.name, told(measured))
+        progress(reach, measured.point.name, told(measured))
         return Report(changed=True, values={"measured": as_json(measured)})
+
+
+def measure(call: Call, reach: Reach, errand: Errand) -> Measured:
+    """Run the tool and fetch what it wrote. Raises `TaskFailed` with its last words."""
+    try:
+        put(call, reach, errand)
+        outcome = follow(reach, attach(job(call, errand)), Steps(reach, errand.point.name))
+    finally:
+        reach.transport.run(Command(("rm", "-f", f"{errand.home}/key"), timeout=60))
+    if not outcome.ok:
+        raise TaskFailed(why(errand, outcome, int(call.args["timeout"])))
+    return fetch(reach, errand, outcome)
 
 
 def errand_of(call: Call) -> Errand:
@@ -169,10 +173,10 @@ class Steps:
 
 def why(errand: Errand, outcome: Outcome, timeout: int) -> str:
     """What a failed run of the tool says, in its own last lines."""
-    name, tool = errand.point.name, errand.argv[0]
+    tool = errand.argv[0]
     if outcome.exit == 124:
-        return f"{name}: {tool} took longer than {timeout} s (--timeout)\n{tail(outcome)}"
-    return f"{name}: {tool} ended with {outcome.exit}\n{tail(outcome, 12)}"
+        return f"{tool} took longer than {timeout} s (--timeout)\n{tail(outcome)}"
+    return f"{tool} ended with {outcome.exit}\n{tail(outcome, 12)}"
 
 
 def fetch(reach: Reach, errand: Errand, outcome: Outcome) -> Measured:
