@@ -112,7 +112,10 @@ def once(cases: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def planned(version: str) -> Iterator[tuple[str, Plan]]:
     """The examples as planned for the version's release; those that this release cannot serve are left out."""
-    for path in sorted((ROOT / "inventories").glob("*.yaml")):
+    for path in (
+        *sorted((ROOT / "inventories").glob("*.yaml")),
+        *sorted((ROOT / "tests/cases/tutorials").glob("*.yaml")),
+    ):
         try:
             yield path.stem, make_plan(load(path, extra={"release": RELEASES[version], "image": ""}))
         except InputError as error:

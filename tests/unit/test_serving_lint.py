@@ -9,7 +9,6 @@ import pytest
 import yaml
 from serving_inventories import written
 
-from qcluster.inventory import load
 from qcluster.serving.lint.check import RULES, Finding, check
 from qcluster.serving.lint.rule import Neighbour
 from qcluster.serving.planner import draft
@@ -45,13 +44,6 @@ def test_rules_are_described() -> None:
     for rule in RULES:
         assert rule.title and rule.source and rule.example, rule.id
         assert rule.severity in ("error", "warning", "info")
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "inventories").glob("*.yaml")), ids=lambda path: path.stem)
-def test_examples_are_clean(path: Path) -> None:
-    drafted = draft(load(path))
-    assert not drafted.problems
-    assert [str(one) for one in check(drafted) if one.severity != "info" and not one.ignored] == []
 
 
 @pytest.mark.parametrize(
