@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.cli import complete
 from qcluster.cli.measuring import RESULTS, How, find, how, how_options, measure, show, tokenizer_for, write_page
 from qcluster.cli.options import inventory_options, run_options
 from qcluster.cli.session import Choice
@@ -93,7 +94,7 @@ def serving(plan: Plan, wanted: How, given: dict[str, Any]) -> Request:
 @how_options
 @run_options
 def latency(inventory_path: str | None, inventory_option: str | None, flags: RunFlags, **given: Any) -> int:
-    """Time one batch in an engine without a server, on the NPUs of the plan's first instance. They must be free."""
+    """Time one batch in an engine without a server, on the NPUs of the first that answers. They must be free."""
     return _offline("latency", Choice(inventory_path, inventory_option), flags, given)
 
 
@@ -106,7 +107,7 @@ def latency(inventory_path: str | None, inventory_option: str | None, flags: Run
 @how_options
 @run_options
 def throughput(inventory_path: str | None, inventory_option: str | None, flags: RunFlags, **given: Any) -> int:
-    """Count tokens a second of an engine without a server, on the NPUs of the plan's first instance."""
+    """Count tokens a second of an engine without a server, on the NPUs of the first that answers."""
     return _offline("throughput", Choice(inventory_path, inventory_option), flags, given)
 
 
@@ -120,12 +121,14 @@ def _offline(kind: str, choice: Choice, flags: RunFlags, given: dict[str, Any]) 
 
 def alone(plan: Plan, kind: str, wanted: How, given: dict[str, Any]) -> Request:
     from qcluster.evaluate.model import Request, Workload
+    from qcluster.evaluate.commands import engine_of
     from qcluster.evaluate.points import offline, subject
 
-    if plan.model.moe and plan.instances[0].dp_size > 1:
+    points = offline(plan, kind)
+    if plan.model.moe and engine_of(plan, points[0]).dp_size > 1:
         raise InputError(f"bench {kind} measures one engine; this model is served by data-parallel ranks together")
     work = Workload(args=wanted.args, tokenizer=wanted.tokenizer, **given)
-    return Request(kind, "vllm", subject(plan), work, offline(plan, kind))
+    return Request(kind, "vllm", subject(plan), work, points)
 
 
 @bench.command()
@@ -150,7 +153,7 @@ def results(as_json: bool) -> None:
 
 
 @bench.command("show")
-@click.argument("result", metavar="[RESULT|last]", default="last")
+@click.argument("result", metavar="[RESULT|last]", default="last", shell_complete=complete.results)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show_(result: str, as_json: bool) -> None:
     """Tell one result: its points, and what the verdict says of them."""
@@ -158,7 +161,7 @@ def show_(result: str, as_json: bool) -> None:
 
 
 @bench.command()
-@click.argument("result", metavar="[RESULT|last]", default="last")
+@click.argument("result", metavar="[RESULT|last]", default="last", shell_complete=complete.results)
 @click.option("--html", "target", default="evaluation.html", metavar="FILE", help="Where it goes [evaluation.html].")
 def report(result: str, target: str) -> None:
     """Write one self-contained page about RESULT, with charts and the results before it."""

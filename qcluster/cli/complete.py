@@ -44,6 +44,13 @@ def runs(context: click.Context, parameter: click.Parameter, begun: str) -> list
     return _matching(begun, lambda: ["last", *sorted((one.name for one in RUNS.iterdir()), reverse=True)])
 
 
+def results(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What `bench` and `eval` have stored, the newest first."""
+    from qcluster.cli.measuring import RESULTS
+
+    return _matching(begun, lambda: ["last", *sorted((one.name for one in RESULTS.iterdir()), reverse=True)])
+
+
 def _matching(begun: str, names: Callable[[], Iterable[str]]) -> list[str]:
     """Those that go on from `begun`. A completion never prints an error: the command itself will."""
     try:

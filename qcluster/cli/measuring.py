@@ -17,7 +17,7 @@ import click
 from qcluster.cli.options import RunFlags
 from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
-from qcluster.errors import InputError, Interrupted
+from qcluster.errors import InputError, was_interrupted
 
 if TYPE_CHECKING:
     from qcluster.evaluate.model import Evaluation, Request
@@ -89,7 +89,11 @@ def measure(choice: Choice, flags: RunFlags, wanted: How, make: Callable[[Plan],
             return _run(session, request, RESULTS / "none", wanted, flags)
         folder = _folder(request, wanted.new)
         code = _run(session, request, folder, wanted, flags)
-    if code not in (0, Interrupted.exit_code):
+    if was_interrupted(code):
+        click.echo(
+            "Detached: the tool goes on where it runs; the same command joins it, or goes on after it.", err=True
+        )
+    elif code:
         store.discard(folder)
     if (folder / "result.json").exists():
         show(folder, wanted.as_json, flags.output == "human")

@@ -71,8 +71,8 @@ def _name(service: str, level: int | None, rate: float | None, several: bool) ->
 
 
 def offline(plan: Plan, kind: str) -> tuple[Point, ...]:
-    """One engine that loads the model itself: the first of the plan's, on its NPUs."""
-    first = plan.instances[0]
+    """One engine that loads the model itself, on the NPUs of the first that answers: a prefill engine never would."""
+    first = next((one for one in plan.instances if one.role != "prefill"), plan.instances[0])
     return (Point(kind, first.host, first.name),)
 
 

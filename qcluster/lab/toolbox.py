@@ -20,7 +20,7 @@ SHELL = {
 HUBS = {"modelscope": "modelscope", "hf": "modelscope", "huggingface-cli": "modelscope"}
 ENGINES = {"vllm": "vllm", "vllm-router": "router"}
 JUDGES = {"lm_eval": "lm_eval", "ais_bench": "ais_bench"}
-PYTHON = {"docker": "docker", **HUBS, **ENGINES}
+PYTHON = {"docker": "docker", **HUBS, **ENGINES, **JUDGES}
 IMAGE_SHELL = {name: name for name in ("hccn_tool", "npu-smi", "ip", "python3", "pip", "date")} | {"python": "python3"}
 IMAGE_PYTHON = {
     **HUBS,

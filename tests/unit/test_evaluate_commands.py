@@ -89,8 +89,8 @@ def test_an_engine_without_a_server_keeps_the_plans_engine_flags_only(tmp_path: 
     (said,) = line(plan, "latency", "vllm", work, Rates())
     words = said.split()
     assert words[:5] == ["vllm", "bench", "latency", "--model", plan.model.path]
-    assert {"--tensor-parallel-size", "--max-model-len", "--additional-config", "--enforce-eager"} <= set(words)
-    assert not {"--host", "--port", "--kv-transfer-config", "--served-model-name"} & set(words)
+    assert {"--tensor-parallel-size", "--max-model-len", "--additional-config", "--compilation-config"} <= set(words)
+    assert not {"--host", "--port", "--kv-transfer-config", "--served-model-name", "--enforce-eager"} & set(words)
     assert said.endswith("--input-len 32 --output-len 128 --batch-size 8 --num-iters 30 --output-json result.json")
 
 
