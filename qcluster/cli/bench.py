@@ -120,8 +120,8 @@ def _offline(kind: str, choice: Choice, flags: RunFlags, given: dict[str, Any]) 
 
 
 def alone(plan: Plan, kind: str, wanted: How, given: dict[str, Any]) -> Request:
-    from qcluster.evaluate.model import Request, Workload
     from qcluster.evaluate.commands import engine_of
+    from qcluster.evaluate.model import Request, Workload
     from qcluster.evaluate.points import offline, subject
 
     points = offline(plan, kind)
