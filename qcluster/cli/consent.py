@@ -10,6 +10,8 @@ import click
 from qcluster.cli.session import Session
 from qcluster.errors import InputError, QclusterError
 from qcluster.facts.docker import DIGEST, Listed, containers
+from qcluster.serving.digest import TOLD
+from qcluster.serving.plan import ProxyPlan
 
 
 def consent(session: Session, yes: bool) -> bool:
@@ -20,8 +22,16 @@ def consent(session: Session, yes: bool) -> bool:
     stops = [] if yes else replaced(session)
     if not stops:
         return yes
-    agree(f"{', '.join(stops)}: another plan runs there and will be stopped")
+    deaf = untold(session.plan.proxy) if session.plan else ""
+    agree(f"{', '.join(stops)}: another plan runs there and will be stopped" + (f"; {deaf}" if deaf else ""))
     return True
+
+
+def untold(proxy: ProxyPlan | None) -> str:
+    """What a stop costs behind a proxy that has its list for good; empty where it can be told, or where none is."""
+    if proxy is None or proxy.kind == TOLD:
+        return ""
+    return f"the proxy ({proxy.kind}) cannot be told of it, so what it sends there fails meanwhile"
 
 
 def agree(what: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from qcluster.cli import complete
-from qcluster.cli.consent import agree
+from qcluster.cli.api_key import api_key_option, keyed
+from qcluster.cli.consent import agree, untold
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, run_options
 from qcluster.cli.session import Choice, opened, run_playbook
@@ -23,8 +24,9 @@ from qcluster.serving.plan import Instance, Plan
 @click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=complete.movable)
 @click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask where a role has no other instance.")
+@api_key_option
 @run_options
-def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, flags: RunFlags) -> int:
+def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, api_key: str, flags: RunFlags) -> int:
     """Restart the instances, groups, hosts or roles called NAME. The proxy sends nothing to what restarts."""
     choice = Choice(None, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "restart"):
@@ -32,12 +34,11 @@ def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, fla
         _check(session.plan, names)
         rows = survey(session)
         _see_it_run(session.plan, rows)
-        alone = interrupted(session.plan, names, {row.instance for row in rows if not row.serves})
-        if alone and not yes and not flags.check:
-            agree(f"no other {' and no other '.join(alone)} instance serves: requests fail until these are back")
-        return run_playbook(
-            session, "restart", playbook("restart", Path.cwd()), flags, extra_vars={"restart_names": list(names)}
-        )
+        price = _price(session.plan, names, {row.instance for row in rows if not row.serves})
+        if price and not yes and not flags.check:
+            agree(price)
+        extra = {"restart_names": list(names), **keyed(api_key)}
+        return run_playbook(session, "restart", playbook("restart", Path.cwd()), flags, extra_vars=extra)
 
 
 def _check(plan: Plan, names: tuple[str, ...]) -> None:
@@ -52,6 +53,16 @@ def _see_it_run(plan: Plan, rows: list[Row]) -> None:
     """A deployment of which nothing runs is not restarted: its hosts were not prepared for a start."""
     if not any(row.state in ("running", "unreachable") for row in rows if row.role != "proxy"):
         raise InputError(f"nothing of {plan.deployment} runs: start it with `qcluster up`")
+
+
+def _price(plan: Plan, names: tuple[str, ...], sick: Collection[str]) -> str:
+    """What clients will notice; empty where nothing."""
+    alone = interrupted(plan, names, sick)
+    if alone:
+        return f"no other {' and no other '.join(alone)} instance serves: requests fail until these are back"
+    if plan.proxy is None and not {one.name for one in plan.instances if _words(one) & set(names)} <= set(sick):
+        return "without a proxy each instance is a service of its own: its requests fail until it is back"
+    return untold(plan.proxy)
 
 
 def interrupted(plan: Plan, names: tuple[str, ...], sick: Collection[str] = ()) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.consent import agree
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
@@ -27,9 +28,15 @@ from qcluster.serving.record import Member, Record
 @inventory_options
 @click.option("--skip-network", is_flag=True, help="Do not probe the NPU fabric first.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before hosts leave.")
+@api_key_option
 @run_options
 def scale(
-    inventory_path: str | None, inventory_option: str | None, skip_network: bool, yes: bool, flags: RunFlags
+    inventory_path: str | None,
+    inventory_option: str | None,
+    skip_network: bool,
+    yes: bool,
+    api_key: str,
+    flags: RunFlags,
 ) -> int:
     """Add the hosts that INVENTORY has more, and stop those that it has no longer. The others serve on.
 
@@ -45,7 +52,11 @@ def scale(
         click.echo("\n".join(told(session.plan, move)), err=True)
         _agree(move, yes or flags.check)
         rewired(session, flags, with_groups(session.inventory, move))
-        extra: dict[str, object] = {"qcluster_yes": True, **({"skip_network": True} if skip_network else {})}
+        extra: dict[str, object] = {
+            "qcluster_yes": True,
+            **keyed(api_key),
+            **({"skip_network": True} if skip_network else {}),
+        }
         return run_playbook(session, "scale", playbook("scale", Path.cwd()), flags, extra_vars=extra)
 
 

@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
@@ -44,10 +45,8 @@ def status(inventory_path: str | None, inventory_option: str | None, json_: bool
     with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
         if not watch:
             return _exit(*_show(session, json_))
-        try:
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how watching ends, not a failure
             _watch(session, json_, every)
-        except KeyboardInterrupt:
-            pass  # Ctrl-C is how watching ends, not a failure
         return EXIT_OK
 
 
@@ -82,12 +81,14 @@ def _watch(session: Session, json_: bool, every: float) -> None:
     with _canvas(json_) as show:
         while True:
             rows, proof = meter.measured(survey(session)), proof_of(session)
-            if json_:
-                show(lambda _, rows=rows, proof=proof: [json.dumps(_document(session.plan, rows, proof))])
-            else:
-                last = f"{_last(session.plan, rows, proof)}; {time.strftime('%H:%M:%S')}, every {every:g} s"
-                show(lambda height, rows=rows, last=last: watch_lines(rows, last, height))
+            told = f"{_last(session.plan, rows, proof)}; {time.strftime('%H:%M:%S')}, every {every:g} s"
+            line = json.dumps(_document(session.plan, rows, proof)) if json_ else ""
+            show(partial(_single, line) if json_ else partial(watch_lines, rows, told))
             time.sleep(every)
+
+
+def _single(line: str, _height: int) -> list[str]:
+    return [line]
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def _healthy(session: Session, plan: Plan, one: Expected) -> bool:
         return False
     addresses = {item.name: item.address for item in plan.instances}
     address = addresses.get(one.name) or (plan.proxy.address if plan.proxy else "")
-    path = "/healthcheck" if one.role == "proxy" else "/health"
+    path = "/healthcheck" if one.role == "proxy" and plan.proxy and plan.proxy.kind != "vllm-router" else "/health"
     try:
         request = http.Request(address, one.port, path, timeout=PROBE_SECONDS)
         return http.ask(session.fleet[one.host].open_tcp, request).ok

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, run_playbook
@@ -27,6 +28,8 @@ After=network-online.target
 [Service]
 WorkingDirectory={folder}
 ExecStart={command}
+# the key of the service, where the inventory does not hold it: QCLUSTER_API_KEY=…, mode 0600
+EnvironmentFile=-%h/.config/qcluster/{deployment}.env
 Restart=always
 RestartSec=30
 
@@ -41,6 +44,7 @@ WantedBy=default.target
 @click.option("--restarts", type=click.IntRange(min=1), default=5, help="Restarts of one instance an hour [5].")
 @click.option("--looks", type=click.IntRange(min=1), default=None, help="Stop after so many looks.")
 @click.option("--install", is_flag=True, help="Write a systemd user unit that does this, and stop.")
+@api_key_option
 @run_options
 def supervise(
     inventory_path: str | None,
@@ -49,13 +53,16 @@ def supervise(
     restarts: int,
     looks: int | None,
     install: bool,
+    api_key: str,
     flags: RunFlags,
 ) -> int:
     """Restart what stops serving in the deployment of INVENTORY, with growing pauses and a limit. Ctrl-C ends it."""
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
+    if api_key:
+        flags = replace(flags, extra_vars={**keyed(api_key), **flags.extra_vars})
     with opened(choice, flags) as session:
         if install:
-            return _install(session)
+            return _install(session, _words(interval, restarts, flags))
         return _watch(session, flags, Watchman(limit=restarts), interval, looks)
 
 
@@ -103,13 +110,29 @@ def _run(session: Session, name: str, flags: RunFlags, extra: dict[str, object])
         sys.exit(code)
 
 
-def _install(session: Session) -> int:
+def _words(interval: float, restarts: int, flags: RunFlags) -> list[str]:
+    """The options that the unit gives on; a key is none of them: it belongs into the inventory, or the unit's own
+    environment file."""
+    words = ["--interval", f"{interval:g}", "--restarts", str(restarts)]
+    return [
+        *words,
+        *(
+            ["--vault-password-file", str(Path(flags.vault_password_file).resolve())]
+            if flags.vault_password_file
+            else []
+        ),
+    ]
+
+
+def _install(session: Session, words: list[str]) -> int:
     assert session.plan is not None
     name = f"qcluster-{session.plan.deployment}.service"
-    command = [sys.executable, "-m", "qcluster", "supervise", str(session.path.resolve())]
+    command = [sys.executable, "-m", "qcluster", "supervise", str(session.path.resolve()), *words]
     target = Path.home() / ".config" / "systemd" / "user" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = UNIT.format(deployment=session.plan.deployment, folder=Path.cwd(), command=shlex.join(command))
+    text = UNIT.format(
+        deployment=session.plan.deployment, folder=Path.cwd(), command=shlex.join(command).replace("%", "%%")
+    )
     target.write_text(text, encoding="utf-8")
     click.echo(f"{target}\nsystemctl --user daemon-reload && systemctl --user enable --now {name}")
     return 0

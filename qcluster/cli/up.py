@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.consent import absent_outside, consent
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
@@ -29,12 +30,20 @@ OUTSIDE = """\
 @inventory_options
 @click.option("--skip-network", is_flag=True, help="Do not probe the NPU fabric first.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a serving instance is stopped.")
+@api_key_option
 @run_options
-def up(inventory_path: str | None, inventory_option: str | None, skip_network: bool, yes: bool, flags: RunFlags) -> int:
+def up(
+    inventory_path: str | None,
+    inventory_option: str | None,
+    skip_network: bool,
+    yes: bool,
+    api_key: str,
+    flags: RunFlags,
+) -> int:
     """Bring the deployment of INVENTORY up and prove that it serves. What runs already as planned is left alone."""
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "up"):
-        extra: dict[str, object] = {"qcluster_yes": flags.check or consent(session, yes)}
+        extra: dict[str, object] = {"qcluster_yes": flags.check or consent(session, yes), **keyed(api_key)}
         if skip_network:  # else the inventory's own variable counts
             extra["skip_network"] = True
         if absent := absent_outside(session, flags.limit):

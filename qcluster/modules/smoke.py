@@ -145,7 +145,11 @@ def _alive(scene: Scene, reach: Reach, one: Endpoint) -> tuple[bool, str]:
     health = get(scene, reach, one, "/health")
     if health.status != 200:
         return health.status == 0, f"{one.name}: /health says {health.status or health.error} (on {one.host})"
-    models = get(scene, reach, one, "/v1/models").json()
+    answer = get(scene, reach, one, "/v1/models")
+    if answer.status in (401, 403):
+        what = "wants another API key" if scene.key else "wants an API key"
+        return False, f"{one} {what} (HTTP {answer.status}): the inventory's api_key, --api-key or $QCLUSTER_API_KEY"
+    models = answer.json()
     names = [model.get("id") for model in models.get("data", [])] if isinstance(models, dict) else []
     return False, "" if scene.served_name in names else f"{one.name}: serves {names}, not {scene.served_name!r}"
 
