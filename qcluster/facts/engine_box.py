@@ -82,22 +82,52 @@ exit "$code"
 """
 )
 
-HOST_START = (
+LAUNCH = (
     GROUPS
     + RESET
     + """\
 # `container_runtime: host`: the same entry script as a process group of its own
-home=$1 dir=$2 grace=$3 labels=$4; shift 4
-run=$home/run
-mkdir -p "$run" || exit
-terminate "$run"
-gone "$run" $((grace + 10)) || { echo "what ran before cannot be ended" >&2; exit 1; }
-reset "$@" || exit
-printf '%s' "$labels" >"$run/labels.json"
-setsid bash "$dir/entry.sh" >"$home/entry.log" 2>&1 </dev/null &
-echo "$!" >"$run/entry.pid"
+launch() { # the box's folder, that of the scripts, seconds to end what runs, labels, logs
+  home=$1 dir=$2 grace=$3 labels=$4; shift 4
+  run=$home/run
+  mkdir -p "$run" || return
+  terminate "$run"
+  gone "$run" $((grace + 10)) || { echo "what ran before cannot be ended" >&2; return 1; }
+  reset "$@" || return
+  printf '%s' "$labels" >"$run/labels.json"
+  echo "$dir" >"$run/dir"
+  setsid bash "$dir/entry.sh" >"$home/entry.log" 2>&1 </dev/null &
+  echo "$!" >"$run/entry.pid"
+}
 """
 )
+
+HOST_START = (
+    LAUNCH
+    + """\
+# what runs and is another plan's is kept in mind, to be started again if this one fails
+was=$(cat "$1/run/dir" 2>/dev/null)
+if [ -n "$was" ] && [ "$was" != "$2" ] && [ -n "$(entry "$1/run")" ]; then
+  cp "$1/run/labels.json" "$1/previous.json" && echo "$was" >"$1/previous" || exit
+fi
+launch "$@"
+"""
+)
+
+HOST_RESTORE = (
+    LAUNCH
+    + """\
+for box in "$@"; do
+  launch "$box" "$(cat "$box/previous")" 20 "$(cat "$box/previous.json")" || exit
+  rm -f "$box/previous" "$box/previous.json"
+done
+"""
+)
+
+HOST_KEPT = """\
+for file in "$1"/*/previous; do [ ! -s "$file" ] || echo "${file%/previous}"; done
+echo ==end
+"""
 
 AGAIN = """\
 home=$1; shift

@@ -57,6 +57,12 @@ def up(place: Workplace, *words: str) -> Ran:
     return ran
 
 
+def running(place: Workplace, host: str) -> str:
+    """The command line of the entry script that runs."""
+    pid = run_file(place, host, "entry.pid").read_text().strip()
+    return Path("/proc", pid, "cmdline").read_text()
+
+
 def left(place: Workplace) -> list[str]:
     """What runs of the engines and proxies on the lab's hosts, whatever its title."""
     told = subprocess.run(["ps", "-eo", "pgid=,args="], capture_output=True, text=True).stdout.splitlines()
@@ -88,6 +94,20 @@ def test_another_version_on_a_host_stops_up_before_anything_is_touched(place: Wo
     assert ran.exit == 1
     assert "vllm-ascend is at v0.23.0, wanted is v0.22.1rc1" in ran.text
     assert group(place, "d1-decode-0") == before
+
+
+def test_a_plan_that_fails_gives_its_place_back_to_the_one_before(place: Workplace) -> None:
+    scripts = running(place, "p1"), running(place, "d1")
+    place.write(NAME, INVENTORY.replace("dp: 2", "dp: 2\n    vllm_args: {max-num-seqs: 7}"))
+    place.run("lab", "fault", "-i", NAME, "engine-dies", "p1", "oom once")
+    ran = place.run("up", NAME, "--yes", "--skip-network")
+    place.run("lab", "fault", "-i", NAME, "--clear")
+    place.write(NAME, INVENTORY)
+    assert ran.exit == 1, ran.text
+    assert "what ran before was started again and serves (proven)" in ran.err
+    assert (running(place, "p1"), running(place, "d1")) == scripts
+    again = up(place, "-o", "json")
+    assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
 
 
 def test_an_entry_script_killed_under_its_engines_is_told_and_mended(place: Workplace) -> None:

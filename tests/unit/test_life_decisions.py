@@ -175,7 +175,7 @@ def test_what_is_stopped_already_is_ok() -> None:
 )
 def test_a_kept_container_is_removed_or_restored(state: str, word: str) -> None:
     listing = LISTED + "qcluster-small-previous\texited\tsmall\told\tExited\nmine-previous\texited\t\t\tExited\n"
-    one = Call("p1", {"state": state, "deployment": "small"}, {})
+    one = Call("p1", {"state": state, "deployment": "small", "home": ""}, {})
     decision = engine_previous.decide(one, outcome(listing))
     assert len(decision.steps) == 1 and str(decision.steps[0]).startswith(word)
     assert "mine" not in str(decision.steps[0])

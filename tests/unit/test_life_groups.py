@@ -66,7 +66,7 @@ class Native:
         given = {"container": self.box, "home": f"{self.home}/{self.box['name']}", "engines": names, "logs": logs}
         args = {**_defaults(engine_container), **given, "stop_timeout": 3}
         decision = self.do(engine_container, call("engine", variables(self.plan, "p1"), args))
-        until(lambda: all(self.group(name) for name in names))
+        until(lambda: all(self.group(name) and count(self.group(name)) == 2 for name in names))
         return decision
 
     def down(self) -> Decision:
@@ -98,10 +98,14 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def count(group: int) -> int:
+    """How many processes a group has that are not zombies."""
+    rows = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
+    return sum(row.split()[0] == str(group) and row.split()[1][0] != "Z" for row in rows)
+
+
 def living(group: int) -> bool:
-    """Whether a group has a process that is not a zombie."""
-    told = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True).stdout
-    return any(row.split()[0] == str(group) and row.split()[1][0] != "Z" for row in told.splitlines())
+    return count(group) > 0
 
 
 @pytest.fixture
