@@ -60,18 +60,18 @@ def failures(one: Measured) -> Iterator[Remark]:
 
 def judged(one: Measured, request: Request, limits: Limits, known: Sequence[Reference]) -> Iterator[Remark]:
     """Each score against the operator's reference, else the published one where tool and metric agree."""
-    for score in one.scores:
-        fitting = [ref for ref in known if ref.dataset == score.dataset]
-        if limits.reference is not None:
+    if limits.reference is not None:
+        for score in one.scores:
             yield _against(one, score, limits, (limits.reference, score.samples or 0, "--reference"))
-        for ref in fitting if limits.reference is None else ():
+        return
+    for ref in known:
+        mine = [score for score in one.scores if score.dataset == ref.dataset]
+        for score in mine:
             if ref.tool == request.tool and ref.metric == score.metric:
                 yield _against(one, score, limits, (ref.value, ref.samples, ref.source))
-            else:
-                text = (
-                    f"{_said(one, score)}; {ref.tool}'s {ref.value:g} ({ref.source}) is of another prompt: not judged"
-                )
-                yield Remark(False, text)
+        if mine and ref.tool != request.tool:
+            text = f"{ref.dataset}: not judged, since {ref.tool}'s {ref.value:g} ({ref.source}) is of another prompt"
+            yield Remark(False, f"{one.point.service}: {text}; give --reference")
 
 
 def _said(one: Measured, score: Score) -> str:

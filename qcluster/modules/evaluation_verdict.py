@@ -13,7 +13,6 @@ from qcluster.evaluate import store
 from qcluster.evaluate.compare import MARGIN, MAX_REGRESSION, Limits, Reference, comparable, verdict
 from qcluster.evaluate.model import Evaluation, Request, as_json
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.modules.streams import progress
 from qcluster.serving.catalogue import models
 
 
@@ -38,9 +37,6 @@ class EvaluationVerdict:
         if not found.points:
             return Report(failed="no point could be measured")
         store.save(folder / "result.json", as_json(found))
-        for remark in found.remarks:
-            if remark.bad:
-                progress(reach, "verdict", remark.text, kind="finding")
         missing = len(found.request.points) - len(found.points)
         if missing:
             return Report(failed=f"{missing} of {len(found.request.points)} points could not be measured")

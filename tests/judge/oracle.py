@@ -1,7 +1,8 @@
 """Runs inside the judge's environment: what the real vLLM says of command lines.
 
-stdin: `[{"name", "stage": "parser" | "config", "argv"}]`; argv begins with the model. stdout: JSON with `verdicts`
-(`{"name", "verdict", "message"}` in the same order) and `flags`; vLLM's own output goes to stderr.
+stdin: `[{"name", "stage": "parser" | "config" | "bench", "argv"}]`; argv begins with the model, or with the kind of
+bench. stdout: JSON with `verdicts` (`{"name", "verdict", "message"}` in the same order) and `flags`; vLLM's own output goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -38,9 +39,13 @@ def judge(cases: list[dict[str, Any]]) -> dict[str, Any]:
     """The verdict on every case, and the flags that the parser knows."""
     parser_class, cli = modules()
     parser = cli.make_arg_parser(parser_class(prog="vllm serve"))
-    known = {option for action in parser._actions for option in action.option_strings}
+    known = options(parser)
     verdicts = []
     for case in cases:
+        if case["stage"] == "bench":
+            verdict, message = measured(parser_class, case["argv"])
+            verdicts.append({"name": case["name"], "verdict": verdict, "message": message})
+            continue
         verdict, message = parsed(parser, cli, case["argv"])
         short = [word for word in flags(case["argv"]) if word not in known]
         if verdict == "accept" and short:
@@ -49,6 +54,24 @@ def judge(cases: list[dict[str, Any]]) -> dict[str, Any]:
             verdict, message = configured(parser, case["argv"])
         verdicts.append({"name": case["name"], "verdict": verdict, "message": message})
     return {"verdicts": verdicts, "flags": sorted(name[2:] for name in known if name.startswith("--"))}
+
+
+def options(parser: Any) -> set[str]:
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def measured(parser_class: Any, argv: list[str]) -> tuple[str, str]:
+    """The verdict of the parser of `vllm bench`; argv begins with the kind."""
+    parser = parser_class(prog=f"vllm bench {argv[0]}")
+    importlib.import_module(f"vllm.benchmarks.{argv[0]}").add_cli_args(parser)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            parser.parse_args(argv[1:])
+    except SystemExit:
+        return "refuse", " ".join(said.getvalue().split("error:")[-1].split()) or "exit"
+    short = [word for word in flags(argv) if word not in options(parser)]
+    return ("abbreviated", ", ".join(short)) if short else ("accept", "")
 
 
 def flags(argv: list[str]) -> list[str]:

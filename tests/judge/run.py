@@ -26,6 +26,9 @@ import tiny
 import yaml
 
 from qcluster.errors import InputError
+from qcluster.evaluate import commands
+from qcluster.evaluate.model import Request, Workload
+from qcluster.evaluate.points import Rates, loads, offline, subject
 from qcluster.inventory import load
 from qcluster.serving import make_plan
 from qcluster.serving.plan import Plan
@@ -96,6 +99,7 @@ def judged(folder: Path, version: str, flags: dict[str, list[str]]) -> list[str]
     lines = [case for path, plan in plans for case in of_plan(path, plan)]
     table = [*expected(version, "parser"), *expected(version, "config", models)]
     cases = [*lines, *table, *once(case for path, plan in plans for case in tiny_cases(path, plan, models))]
+    cases += once(case for path, plan in plans for case in benches(path, plan))
     answer = ask(folder, version, cases)
     flags[version] = answer["flags"]
     wrong = disagreeing(answer["verdicts"], cases)
@@ -131,6 +135,17 @@ def of_plan(name: str, plan: Plan) -> Iterator[dict[str, Any]]:
         if shape not in seen:
             seen.add(shape)
             yield {"name": f"{name}: {one.name}", "stage": "parser", "argv": list(one.argv[2:]), "verdict": "accept"}
+
+
+def benches(name: str, plan: Plan) -> Iterator[dict[str, Any]]:
+    """What `qcluster bench` would run against the plan, a case a kind."""
+    rates = Rates((8,)) if plan.proxy else Rates(request_rate=1.0)
+    for kind in ("serve", "latency", "throughput"):
+        points = loads(plan, rates) if kind == "serve" else offline(plan, kind)
+        work = Workload(input_len=200, output_len=128, requests=200, batch_size=8)
+        request = Request(kind, "vllm", subject(plan), work, points)
+        argv = commands.argv(plan, request, points[0])
+        yield {"name": f"{name}: bench {kind}", "stage": "bench", "argv": list(argv[2:]), "verdict": "accept"}
 
 
 def tiny_cases(name: str, plan: Plan, models: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
