@@ -1,8 +1,8 @@
 """Runs inside the judge's environment: what the real vLLM says of command lines.
 
 stdin: `[{"name", "stage": "parser" | "config" | "bench", "argv"}]`; argv begins with the model, or with the kind of
-bench. stdout: JSON with `verdicts` (`{"name", "verdict", "message"}` in the same order) and `flags`; vLLM's own output goes to
-stderr.
+bench. stdout: JSON with `verdicts` (`{"name", "verdict", "message"}` in the same order) and `flags`; vLLM's own
+output goes to stderr.
 """
 
 from __future__ import annotations
