@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from qcluster.diagnose import catalogue
+from qcluster.diagnose import catalogue, doctor
 from qcluster.diagnose.catalogue import Entry, diagnose, entries, unexplained
+from qcluster.facts.evidence import Excerpt
 
 HEALTHY = """\
 INFO 11-24 08:00:01 [__init__.py:38] Platform plugin ascend is activated
@@ -56,3 +59,27 @@ def test_a_cause_goes_before_the_effects_that_follow_it() -> None:
 def test_an_error_that_nobody_knows_is_shown() -> None:
     log = ["INFO fine", "RuntimeError: the flux capacitor is empty", "OSError: [Errno 98] Address already in use"]
     assert unexplained(log) == ["RuntimeError: the flux capacitor is empty"]
+
+
+def test_the_first_exception_is_the_reason_and_effects_are_none() -> None:
+    log = [
+        "(EngineCore_DP0 pid=7) Traceback (most recent call last):",
+        "(EngineCore_DP0 pid=7) ERROR 07-11 10:00:00 [core.py:9] torch_npu.WeirdError: layer 17 is upset",
+        "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",
+    ]
+    assert catalogue.exceptions(log) == ["torch_npu.WeirdError: layer 17 is upset"]
+    told = doctor.told(doctor.examine({"d1": [Excerpt("engine", "d1-decode-0", tuple(log))]}))
+    assert told[0].startswith("most likely one of these")
+    assert any("layer 17 is upset" in line for line in told[1:3])
+    assert any(line.startswith("effect: ") and "[engine-died]" in line for line in told)
+
+
+def test_an_effect_alone_is_no_health() -> None:
+    log = ("(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",)
+    assert doctor.examine({"d1": [Excerpt("engine", "d1-decode-0", log)]}).sick
+
+
+def test_the_last_proof_is_part_of_the_finding() -> None:
+    finding = replace(doctor.examine({}), proof="FAILED 09:22 (smoke): the text makes no sense")
+    assert finding.sick
+    assert doctor.told(finding) == ["the last proof failed:", "  FAILED 09:22 (smoke): the text makes no sense"]

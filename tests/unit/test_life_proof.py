@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from qcluster.diagnose.proof import QUESTIONS, Pair, asks, degenerate, moved, suspicion, text_of, wrong
+from qcluster.diagnose.proof import (
+    QUESTIONS,
+    Pair,
+    asks,
+    blame,
+    degenerate,
+    documented,
+    moved,
+    suspicion,
+    text_of,
+    wrong,
+)
 from qcluster.facts.http import Answer
 
 
@@ -78,3 +89,27 @@ def test_an_instance_served_when_one_of_its_counters_moved() -> None:
 
 def test_the_text_of_an_answer_that_is_no_object_is_empty() -> None:
     assert text_of(Answer(200, b"null")) == ""
+
+
+def test_who_is_wrong_by_itself_is_named_with_its_host() -> None:
+    sound, broken = [pair("Paris", "Paris")] * 3, [pair("!!!!", "!!!!")] * 3
+    told = blame({"d1-decode-0 on d1": sound, "d2-decode-0 on d2": broken})
+    assert told.startswith("wrong also when asked directly: d2-decode-0 on d2. Likely cause: /etc/hccn.conf")
+    assert "missing or stale on d2," in told and "qcluster restart d2-decode-0`" in told
+
+
+def test_where_each_answers_well_by_itself_the_transfer_is_wrong() -> None:
+    told = blame({"d1-decode-0 on d1": [pair("Paris", "Paris")] * 3})
+    assert told.startswith("each decode engine answers well by itself, so what it gets from prefill is wrong")
+
+
+def test_the_guide_is_quoted_word_for_word() -> None:
+    whole, turn = documented("qwen3.5")
+    assert whole.body == {
+        "model": "qwen3.5",
+        "prompt": "The future of AI is",
+        "max_completion_tokens": 50,
+        "temperature": 0,
+    }
+    assert turn.body["messages"] == [{"role": "user", "content": "The future of AI is"}]
+    assert (turn.body["max_completion_tokens"], turn.body["temperature"], turn.body["top_p"]) == (1024, 0.7, 0.95)
