@@ -17,6 +17,7 @@ OLDER = ("0.18.0", "0.21.0", "0.22.1", "0.23.0")
 LEFT_OUT = {"torchaudio", "torchvision", "torchcodec", "xgrammar"}
 """Linked with CUDA on the index, or large, and not needed to read a command line."""
 ALONE = ("xgrammar==0.2.8", "apache-tvm-ffi==0.1.15.post2", "torchvision==0.28.0")
+TORCH = "Where the package index has no torch for CPUs (torch==…+cpu): PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
 EXTRA = {
     "old": ("gguf", "transformers==4.57.6", "huggingface_hub<1", "tokenizers<=0.23,>=0.22", "openai-harmony",
             "compressed-tensors==0.13.0"),
@@ -67,7 +68,10 @@ def newest(root: Path) -> None:
     found = wheel(root, NEWEST)
     wanted = [line for line in requirements(found) if _name(line) not in LEFT_OUT]
     (root / "constraints.txt").write_text("transformers<5.13\n")
-    pip(root, "install", "-c", str(root / "constraints.txt"), *wanted)
+    try:
+        pip(root, "install", "-c", str(root / "constraints.txt"), *wanted)
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"vLLM's dependencies cannot be installed (see above). {TORCH}") from error
     pip(root, "install", "--no-deps", str(found), *ALONE)
     site = next((root / "venv/lib").glob("python3*/site-packages"))
     vision = site / "torchvision/extension.py"
