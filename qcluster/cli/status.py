@@ -66,6 +66,8 @@ def _document(plan: Plan, rows: list[Row], proof: Proof | None) -> dict[str, Any
 
 
 def _last(plan: Plan, rows: list[Row], proof: Proof | None) -> str:
+    if rows and all(one.state == "absent" for one in rows):
+        return f"{plan.deployment}: not running; `qcluster up` starts it"
     healthy = sum(one.serves for one in rows)
     return f"{plan.deployment}: {healthy} of {len(rows)} healthy; {f'last proof {proof}' if proof else 'never proven'}"
 

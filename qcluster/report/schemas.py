@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from qcluster import events
 from qcluster.evaluate.model import Evaluation
 from qcluster.events import Event, HostTally
+from qcluster.facts.proven import Proof
 from qcluster.report.status import Row
 from qcluster.result import TaskResult
 from qcluster.serving.plan import Plan
@@ -76,10 +77,11 @@ def run_schema() -> dict[str, Any]:
 def status_schema() -> dict[str, Any]:
     """What `qcluster status --json` prints."""
     row = TypeAdapter(Row).json_schema(mode="serialization")
+    proof = TypeAdapter(Proof).json_schema(mode="serialization")
     document = _object(deployment="string")
-    document["properties"]["instances"] = _array(row)
-    document["required"] = ["deployment", "instances"]
-    return _named("What runs of a deployment", document)
+    document["properties"] |= {"instances": _array(row), "proof": {"anyOf": [proof, {"type": "null"}]}}
+    document["required"] = list(document["properties"])
+    return _named("What runs of a deployment", {**document, "$defs": row.pop("$defs")})
 
 
 def _timed(result: dict[str, Any]) -> dict[str, Any]:

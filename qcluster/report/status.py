@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from qcluster.diagnose import milestones
 from qcluster.facts.instances import Engine, Running
+from qcluster.facts.metrics import Load
+from qcluster.facts.npu import NpuTable
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Row:
     age: int | None
     milestone: str
     health: str
+    hbm_used_mb: int | None = None
+    """Of its NPUs together, as npu-smi says; None where that could not be asked."""
+    hbm_total_mb: int | None = None
+    load: Load | None = None
+    """What its `/metrics` say; None where it has none (the proxy, a headless engine) or does not answer."""
 
     @property
     def serves(self) -> bool:
@@ -56,6 +63,15 @@ def row(expected: Expected, found: Running | None, healthy: bool) -> Row:
         return Row(*given, state, age, milestones.COMPLETE.label, "ok")
     position = milestones.follow(engine.tail if engine else ()).text if state != "absent" else ""
     return Row(*given, state, age, position, "starting" if state == "running" else "down")
+
+
+def with_hbm(one: Row, table: NpuTable | None) -> Row:
+    """The row with the HBM of its NPUs, where npu-smi lists all of them."""
+    known = table.by_physical if table else {}
+    own = [known[npu] for npu in one.npus if npu in known]
+    if not own or len(own) != len(one.npus):
+        return one
+    return replace(one, hbm_used_mb=sum(npu.hbm_used for npu in own), hbm_total_mb=sum(npu.hbm_total for npu in own))
 
 
 def _state(expected: Expected, found: Running, engine: Engine | None) -> str:

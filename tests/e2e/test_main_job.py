@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 from workplace import CANARY, REPOSITORY, Workplace
 
@@ -48,6 +49,10 @@ def test_status_without_a_name_takes_the_inventory_last_used(place: Workplace) -
     assert ran.exit == 0, ran.text
     rows = ran.json()["instances"]
     assert {row["health"] for row in rows} == {"ok"}
+    jsonschema.validate(ran.json(), json.loads((REPOSITORY / "docs" / "schemas" / "status.json").read_text()))
+    loads = [row["load"] for row in rows if row["role"] != "proxy"]
+    assert all(load["finished"] >= 1 and load["running"] == 0 and load["ttft_ms"] > 0 for load in loads)
+    assert all(row["hbm_used_mb"] > 100_000 for row in rows if row["npus"])
     assert [row["npus"] for row in rows if row["host"] == "p1"] == [[0, 1], [2, 3], []]
 
 
@@ -81,7 +86,10 @@ def test_verify_network_passes_on_a_sound_fabric(place: Workplace) -> None:
 
 
 def test_the_key_of_the_api_is_needed_and_never_shown(place: Workplace) -> None:
-    assert place.run("smoke").exit == 0
+    ran = place.run("smoke", "--html", "smoke.html")
+    assert ran.exit == 0, ran.text
+    assert f"report: {place.folder / 'smoke.html'}" in ran.err
+    assert CANARY not in (place.folder / "smoke.html").read_text()
     for verbosity in ("-v", "-vvv"):
         ran = place.run("up", verbosity, "--diff")
         assert ran.exit == 0, ran.text

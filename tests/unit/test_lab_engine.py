@@ -134,7 +134,7 @@ def test_prefill_and_decode_through_the_proxy(site: LabSite) -> None:
     assert answer["choices"] == decode.ask("/v1/completions", **body)[1]["choices"]
     counted = [line for line in decode.get("/metrics")[1].splitlines() if 'source="external_kv_transfer"' in line]
     assert counted[0].endswith(" 5.0")
-    assert 'finished_reason="length"} 1.0' in prefill.get("/metrics")[1]
+    assert 'finished_reason="length",model_name="qwen3.5"} 1.0' in prefill.get("/metrics")[1]
     assert json.loads(http(f"{url}/healthcheck")[1])["decode_instances"] == 1
     decode.end()
     assert http(f"{url}/v1/completions", body) == (200, "")

@@ -21,6 +21,8 @@ from qcluster.events import (
     RunStarted,
     TaskStarted,
 )
+from qcluster.facts.metrics import Load
+from qcluster.facts.proven import Proof
 from qcluster.report.document import JsonReporter
 from qcluster.report.schemas import all_schemas, text
 from qcluster.report.serialise import event_record, plain
@@ -67,5 +69,11 @@ def test_a_run_is_valid() -> None:
 
 
 def test_a_status_is_valid() -> None:
-    row = Row("p-0", "prefill", "p", (0, 1), 7100, "box", "running", 61, "complete", "ok")
-    jsonschema.validate({"deployment": "d", "instances": [plain(row)]}, SCHEMAS["status.json"])
+    busy = Load(3, 2, 41.0, 312.0, None, 1500.0, None, 7)
+    row = Row("p-0", "prefill", "p", (0, 1), 7100, "box", "running", 61, "complete", "ok", 61000, 131072, busy)
+    proof = Proof(1.0, "up", "")
+    document = {"deployment": "d", "instances": [plain(row)], "proof": plain(proof)}
+    jsonschema.validate(document, SCHEMAS["status.json"])
+    jsonschema.validate({**document, "proof": None}, SCHEMAS["status.json"])
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "instances": [{**plain(row), "load": "much"}]}, SCHEMAS["status.json"])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from qcluster.lab.tools import here
 from qcluster.lab.tools.engine import console, text, transfer
-from qcluster.lab.tools.engine.counters import Counters
+from qcluster.lab.tools.engine.counters import Counters, Ticket
 from qcluster.lab.tools.engine.startup import Engine
 from qcluster.lab.tools.httpd import Request, Response, document
 
@@ -50,10 +50,21 @@ class Job(NamedTuple):
     ident: str
 
 
+class Answered(NamedTuple):
+    """What a job is going to be answered with. `remote`: its KV came from a prefill node."""
+
+    ticket: Ticket
+    job: Job
+    pieces: list[str]
+    reason: str
+    remote: bool
+
+
 class Api:
     def __init__(self, engine: Engine, keys: list[str]):
         self.engine, self.keys = engine, keys
-        self.counters = Counters(engine.options.names[0])
+        options = engine.options
+        self.counters = Counters(options.names[0], options.longest, options.kv_tokens)
 
     def __call__(self, request: Request) -> Response:
         try:
@@ -95,7 +106,7 @@ class Api:
 
     def _models(self) -> Response:
         options = self.engine.options
-        limit = options.flags.get("max-model-len", options.model.max_len)
+        limit = options.longest
         row = {
             "object": "model",
             "created": 1780971952,
@@ -131,7 +142,7 @@ class Api:
             raise Refused(f"The model `{model}` does not exist.", "NotFoundError", 404)
         prompt = _chat_prompt(body) if chat else _prompt(body)
         asked = body.get("max_completion_tokens", body.get("max_tokens")) if chat else body.get("max_tokens", 16)
-        longest = int(options.flags.get("max-model-len", options.model.max_len))
+        longest = options.longest
         used = len(text.tokens(prompt))
         if used + int(asked or 1) > longest:
             raise Refused(
@@ -153,18 +164,33 @@ class Api:
         )
 
     def _generate(self, job: Job) -> Response:
-        self.counters.begin()
+        ticket = self.counters.begin(len(text.tokens(job.prompt)))
         try:
             self._hang()
             time.sleep(FIRST_TOKEN)
             remote, sound = self._kv(job)
             pieces, reason = text.answer(job.prompt, job.limit, job.least) if sound else text.garbage(job.limit)
-            self.counters.served(len(text.tokens(job.prompt)), len(pieces), reason, remote)
-        finally:
-            self.counters.end()
+        except BaseException:
+            self.counters.end(ticket)
+            raise
+        produced = self._produced(Answered(ticket, job, pieces, reason, remote))
         if job.stream:
-            return Response(200, kind="text/event-stream; charset=utf-8", stream=self._events(job, pieces, reason))
-        return document(self._whole(job, pieces, reason))
+            return Response(200, kind="text/event-stream; charset=utf-8", stream=self._events(job, produced, reason))
+        return document(self._whole(job, [piece for piece, _ in produced], reason))
+
+    def _produced(self, answered: Answered) -> Iterator[tuple[str, bool]]:
+        """Each piece when it is there, and whether it is the last; then the request counts as served."""
+        ticket, pieces = answered.ticket, answered.pieces
+        try:
+            for at, piece in enumerate(pieces):
+                time.sleep(NEXT_TOKEN if at and answered.job.stream else 0)
+                ticket.token()
+                last = at == len(pieces) - 1
+                if last:
+                    self.counters.served(ticket, answered.reason, answered.remote, answered.job.limit)
+                yield piece, last
+        finally:
+            self.counters.end(ticket)
 
     def _hang(self) -> None:
         """Health stays 200 while nothing comes: a stuck collective, or a lost rank of the group."""
@@ -217,11 +243,12 @@ class Api:
             return None
         return self.engine.producer.keep(job.prompt, len(text.tokens(job.prompt)))
 
-    def _events(self, job: Job, pieces: list[str], reason: str) -> Iterator[bytes]:
+    def _events(self, job: Job, produced: Iterator[tuple[str, bool]], reason: str) -> Iterator[bytes]:
         head = _head(job, chunk=True)
-        for at, piece in enumerate(pieces):
-            time.sleep(NEXT_TOKEN if at else 0)
-            last = reason if at == len(pieces) - 1 else None
+        pieces: list[str] = []
+        for at, (piece, over) in enumerate(produced):
+            pieces.append(piece)
+            last = reason if over else None
             words = piece.lstrip() if job.chat and at == 0 else piece
             delta: dict[str, Any] = {"delta": {"content": words}} if job.chat else {"text": words}
             if job.chat and at == 0:

@@ -45,6 +45,22 @@ class Options:
         return self.size("tensor-parallel")
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest context."""
+        return int(self.flags.get("max-model-len", self.model.max_len))
+
+    @property
+    def kv_room(self) -> float:
+        """GiB of one NPU that are left for the KV cache: what is used of its 64, less the driver's and the weights."""
+        used = float(self.flags.get("gpu-memory-utilization", 0.9)) * 64 - 4
+        return used - self.model.gigabytes / self.rank_devices / self.nodes
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that the KV cache holds, at 64 KiB each."""
+        return max(1, int(self.kv_room * self.rank_devices * (1 << 30) / 65536))
+
+    @property
     def rank_devices(self) -> int:
         """NPUs of one data-parallel rank on this host."""
         whole = self.tp * self.size("pipeline-parallel") * self.size("prefill-context-parallel")

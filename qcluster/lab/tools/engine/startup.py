@@ -152,16 +152,13 @@ class Engine:
         )
 
     def _cache(self) -> None:
-        room = float(self.options.flags.get("gpu-memory-utilization", 0.9)) * 64 - 4
-        room -= self.options.model.gigabytes / self.options.rank_devices / self.options.nodes
-        if room <= 1:
+        if self.options.kv_room <= 1:
             raise Failed(
                 "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when "
                 "initializing the engine.",
                 self._core_name,
             )
-        tokens = int(room * self.options.rank_devices * (1 << 30) / 65536)
-        longest = int(self.options.flags.get("max-model-len", self.options.model.max_len))
+        tokens, longest = self.options.kv_tokens, self.options.longest
         console.info(f"GPU KV cache size: {tokens:,} tokens", "kv_cache_utils.py:1087", self._core_name)
         console.info(
             f"Maximum concurrency for {longest:,} tokens per request: {tokens / longest:.2f}x",
