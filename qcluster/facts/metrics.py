@@ -124,8 +124,8 @@ def load(now: Reading, before: Reading | None = None, seconds: float = 0.0) -> L
         kv_cache_percent=round(100 * now.kv_cache, 1),
         ttft_ms=_ms(first.mean),
         tpot_ms=_ms(each.mean),
-        prompt_tokens_per_second=_rate(now.prompt_tokens, before and before.prompt_tokens, seconds),
-        generated_tokens_per_second=_rate(now.generated_tokens, before and before.generated_tokens, seconds),
+        prompt_tokens_per_second=_rate(now.prompt_tokens, before.prompt_tokens if before else None, seconds),
+        generated_tokens_per_second=_rate(now.generated_tokens, before.generated_tokens if before else None, seconds),
         finished=int(now.finished),
     )
 
