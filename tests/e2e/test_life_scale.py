@@ -45,7 +45,7 @@ def test_a_host_that_does_not_start_leaves_the_others_serving(place: Workplace) 
     ran = place.run("scale", LAB, "--skip-network")
     assert ran.exit == 1, ran.text
     assert "the deployment serves on as it was, and what was started on d2 was stopped again" in ran.err
-    assert "out of HBM" in ran.err
+    assert "HBM is exhausted" in ran.err
 
 
 def test_a_host_joins_under_load_and_only_it_is_started(place: Workplace) -> None:
