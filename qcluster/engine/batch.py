@@ -129,7 +129,7 @@ class Batch:
             host=host,
             play=self.play.name,
             title=self.bench.titles.get((step.key, step.task.uid), step.task.title),
-            play_hosts=self.hosts,
+            play_hosts=tuple(self._magic["play_hosts"]),
             magic=self._magic,
             params=step.params,
         )
@@ -205,6 +205,7 @@ class Batch:
         self.handlers.extend(handler for handler in answer.handlers if handler.uid not in known)
         if answer.public:
             self.bench.expose(answer.public)
+            self._magic = self._play_magic()
         return answer
 
     def _learn(self, host: str, task: Task, done: Done, hosts: list[str]) -> None:
@@ -240,6 +241,7 @@ class Batch:
             "ansible_play_hosts_all": list(self._all_hosts),
             "ansible_play_name": self.play.name,
             "playbook_dir": self.play.folder,
+            **self.bench.role_names(),
         }
 
 

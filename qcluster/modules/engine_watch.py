@@ -27,7 +27,9 @@ class EngineWatch:
     supports_check = False
 
     def run(self, call: Call, reach: Reach) -> Report:
-        return wait(targets(call), reach, int(call.args["slice"]), int(call.args["timeout"]))
+        # of hosts outside of this run nothing is known: their part of the plan is not bound, their logs are elsewhere
+        mine = tuple(one for one in targets(call) if one.host in reach.play_hosts)
+        return wait(mine, reach, int(call.args["slice"]), int(call.args["timeout"]))
 
 
 def wait(wanted: tuple[Target, ...], reach: Reach, seconds: int, timeout: int) -> Report:
