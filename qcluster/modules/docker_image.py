@@ -76,7 +76,7 @@ def checked(call: Call, found: docker.Image, changed: bool) -> Report:
         return Report(failed=f"{what}: correct `image` or `image_digest`, or remove the image and run again")
     values = {"id": found.id, "digest": found.digest, "architecture": found.architecture}
     fact = {**values, "name": str(call.args["name"]), "layers": list(found.layers), "present": True}
-    return Report(changed=changed, values=values, facts={"qcluster_image": fact})
+    return Report(changed=changed, values=values, facts={"qcluster_image": fact, BEGAN: False})
 
 
 def _look(reach: Reach, name: str) -> docker.Image | None:

@@ -60,8 +60,9 @@ class ImageRoute:
             sender, found = said, _by_host(known, said)
         receivers = [host for host, route in found.items() if route["how"] == spread.STREAM]
         if receivers:
-            _send(call, reach, known, sender, receivers)
-            note(reach, "image", f"{', '.join(receivers)} get it from {sender}")
+            file = "" if known[sender]["present"] else found[sender]["file"]
+            _send(call, reach, known, (sender, file), receivers)
+            note(reach, "image", f"{sender} sends it to {', '.join(receivers)}")
         return found
 
 
@@ -93,10 +94,11 @@ def _by_file(call: Call, reach: Reach, known: Known, file: str) -> tuple[str, Ro
     given = {host: str(known[host]["file"]) for host in having}
     if not holders:
         first = next(iter(known))
-        given[first] = _brought(call, reach, first, file, str(known[first]["jobs"]))
+        folder = images.place(str(known[first]["jobs"]), str(known[first]["name"]))
+        given[first] = _brought(call, reach, first, file, f"{folder}.out")
         holders = [first]
     sender = holders[0]
-    able = known[sender]["present"] or "python3" in known[sender]["tools"]
+    able = known[sender]["present"] or (given[sender] and "python3" in known[sender]["tools"])
     found = {}
     for host, fact in known.items():
         if fact["present"]:
@@ -104,34 +106,35 @@ def _by_file(call: Call, reach: Reach, known: Known, file: str) -> tuple[str, Ro
         elif given.get(host):
             found[host] = _route(spread.FETCH, file=given[host])
         else:
-            found[host] = _route(spread.STREAM if able and host not in given else spread.LATER, sender)
+            found[host] = _route(spread.STREAM if able else spread.LATER, sender)
     return sender, found
 
 
-def _brought(call: Call, reach: Reach, host: str, file: str, jobs: str) -> str:
+def _brought(call: Call, reach: Reach, host: str, file: str, folder: str) -> str:
     """Where the controller's file is on `host` after it was sent; '' where that has to wait."""
     local = Path(str(call.variables.get("inventory_dir", ""))) / Path(file).expanduser()
     if not local.is_file():
         raise InputError(f"image_source: load {file}: no host has this file, and there is no {local} here")
     if call.args["begin"]:
         return ""
-    target = f"{jobs}/{local.name}"
+    target = f"{folder}/{local.name}"
     upload(reach, host, local, target)
     return target
 
 
-def _send(call: Call, reach: Reach, known: Known, sender: str, receivers: list[str]) -> None:
-    fact, limit = known[sender], int(call.args["timeout"])
-    name, jobs, file = str(fact["name"]), str(fact["jobs"]), "" if fact["present"] else str(fact["file"])
-    saving = reach.fleet[sender].run(begin(images.save(jobs, name, file, limit)))
-    if not saving.ok:
-        raise TaskFailed(f"{sender} cannot save the image: {tail(saving, 1)}")
-    address = str(reach.variables_of(sender)["qcluster_host"]["address"])
+def _send(call: Call, reach: Reach, known: Known, sender: tuple[str, str], receivers: list[str]) -> None:
+    """First the server, then what it serves: so it sees whether the archive comes to be."""
+    (source, file), limit = sender, int(call.args["timeout"])
+    name, jobs = str(known[source]["name"]), str(known[source]["jobs"])
+    address = str(reach.variables_of(source)["qcluster_host"]["address"])
     shelf = images.shelf(jobs, name, file, address, len(receivers))
     for host in receivers:
-        trouble = open_way(reach, (sender, host), shelf, images.place(str(known[host]["jobs"]), name), limit)
+        trouble = open_way(reach, (source, host), shelf, images.place(str(known[host]["jobs"]), name), limit)
         if trouble:
-            raise TaskFailed(f"{sender} cannot send the image to {host}: {trouble}")
+            raise TaskFailed(f"{source} cannot send the image to {host}: {trouble}")
+    saving = reach.fleet[source].run(begin(images.save(jobs, name, file, limit)))
+    if not saving.ok:
+        raise TaskFailed(f"{source} cannot save the image: {tail(saving, 1)}")
 
 
 image_route = ImageRoute()

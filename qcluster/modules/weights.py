@@ -159,7 +159,7 @@ def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Rep
     if changed:
         text = f"{size(found.size)} in {len(found.files)} files, whole"
         progress(reach, "weights", text, kind="bytes", done=float(found.size), total=float(found.size), unit="bytes")
-    return Report(changed=changed, values=values, facts=known(call, found))
+    return Report(changed=changed, values=values, facts={**known(call, found), BEGAN: False})
 
 
 def why(source: Source, outcome: Outcome) -> str:

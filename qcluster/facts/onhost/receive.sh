@@ -4,7 +4,7 @@
 folder=$1 manifest=$2 peer=$3 list=$4 from=$5
 lock=$folder.lock
 part=$folder/.qcluster-part
-misses=0 still=0 before=
+misses=0 still=0 before='' told=''
 mkdir -p "$part" "$(dirname "$list")" || exit 73
 scratch=$(mktemp -d) || exit 73
 keeper=
@@ -45,7 +45,11 @@ hang_up() { exec 3<&- 3>&-; } 2>/dev/null
 again() { # after an answer that was none: 69 where the other host is not to be reached, or has failed itself
   hang_up
   case $status in
-    503) misses=0 ;;
+    503)
+      misses=0
+      [ -n "$told" ] || echo "waiting: $from has not got everything yet"
+      told=yes
+      ;;
     410) echo "$from has not got them either"; exit 69 ;;
     *)
       misses=$((misses + 1))
