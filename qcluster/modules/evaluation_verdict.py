@@ -41,7 +41,8 @@ class EvaluationVerdict:
         if missing:
             return Report(failed=f"{missing} of {len(found.request.points)} points could not be measured")
         bad = [remark.text for remark in found.remarks if remark.bad]
-        return Report(values={"id": found.id}, failed="\n".join(bad), fatal=NotServing.exit_code if bad else 0)
+        values = {"evaluation": as_json(found)}
+        return Report(values=values, failed="\n".join(bad), fatal=NotServing.exit_code if bad else 0)
 
 
 def judged(folder: Path, limits: Limits) -> Evaluation:

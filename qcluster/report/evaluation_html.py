@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from qcluster.evaluate.chart import CSS, Series, chart
-from qcluster.evaluate.model import Evaluation, Load
+from qcluster.evaluate.model import Evaluation, Load, evaluation_of
 from qcluster.report import page
 from qcluster.report.evaluation_text import result_best, table
 
@@ -47,10 +47,20 @@ def evaluation_page(found: Sequence[Evaluation]) -> str:
         css=CSS,
         kind="good" if newest.complete and newest.good else "bad" if newest.complete else "warn",
         sentence=sentence(newest),
-        table=table(newest.points),
+        evaluation={"table": table(newest.points)},
         history=[_row(one) for one in found],
         began=_when(newest),
     )
+
+
+def of_run(plays: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What a run of `bench` or `eval` measured, for the page of that run: its table and charts."""
+    for task in (task for play in plays for task in play["tasks"] if task["module"] == "evaluation_verdict"):
+        for result in task["hosts"].values():
+            if "evaluation" in result["values"]:
+                found = evaluation_of(result["values"]["evaluation"])
+                return {"id": found.id, "table": table(found.points), "charts": charts([found]), "css": CSS}
+    return None
 
 
 def sentence(one: Evaluation) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from qcluster.events import CommandRan, Event
 from qcluster.report import page, timeline
 from qcluster.report.collect import Collector, Run
+from qcluster.report.evaluation_html import of_run
 from qcluster.report.network_html import heat
 from qcluster.report.startups import LABELS, PHASES, startups
 
@@ -76,6 +77,7 @@ class HtmlReport(Collector):
             labels=LABELS,
             failures=failures(run.plays),
             findings=list(findings(run)),
+            evaluation=of_run(run.plays),
             network=report,
             heat=heat(report) if report else None,
             commands=self.commands,

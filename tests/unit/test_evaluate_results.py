@@ -27,10 +27,13 @@ from qcluster.evaluate.model import (
     Workload,
     as_json,
 )
+from qcluster.events import HostFinished, HostStarted, HostTally, PlayStarted, RunFinished, RunStarted, TaskStarted
 from qcluster.modules.evaluation_verdict import before, judged, references
 from qcluster.report.evaluation_html import charts, evaluation_page
 from qcluster.report.evaluation_text import evaluation_lines, result_row
+from qcluster.report.html import HtmlReport
 from qcluster.report.schemas import all_schemas
+from qcluster.result import Status, TaskResult
 
 CASES = Path(__file__).parents[1] / "cases" / "evaluate"
 SUBJECT = Subject("d", "sha256:1", "v0.23.0", "Qwen3.5-27B-w8a8", "a3", "2 prefill + 2 decode")
@@ -261,3 +264,19 @@ def test_the_page_opens_from_disk_in_both_themes(tmp_path: Path) -> None:
         assert (told["weak"], told["faint"]) == ([], []), theme
     assert seen.measured["wider"] <= 0
     assert "&lt;1&gt; of 10" in seen.dom and seen.dom.count('class="chart"') == 4
+
+
+def test_the_page_of_the_run_shows_what_it_measured() -> None:
+    report = HtmlReport()
+    values = {"evaluation": as_json(evaluation("20260102-000000-serve", at(1, 100), at(8, 500)))}
+    for event in (
+        RunStarted(100.0, "bench", "bench.yaml", "inv.yml", ("p1",)),
+        PlayStarted(100.0, "Measure", ("p1",)),
+        TaskStarted(100.0, "Measure", "Judge", "t1", "x:1", "evaluation_verdict", role="evaluation"),
+        HostStarted(100.0, "Measure", "Judge", "t1", "p1"),
+        HostFinished(101.0, "Measure", "Judge", "t1", "p1", TaskResult("p1", Status.OK, values)),
+        RunFinished(101.0, 0, {"p1": HostTally(ok=1)}, 1.0),
+    ):
+        report(event)
+    page = report.render()
+    assert page.count('class="chart"') == 4 and "concurrency-8" in page
