@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -50,22 +51,35 @@ def _wanted(told: dict[str, object]) -> Wanted:
     hosts = {role: [str(one) for one in told[role]] for role in ROLES}  # type: ignore[attr-defined]
     if not any(hosts.values()):
         hosts = _ask_hosts()
-    model = told["model"] or click.prompt("Model", default="Qwen3.5-27B-w8a8")
-    hardware = told["hardware"] or click.prompt("Hardware", default="a3", type=click.Choice(["a2", "a3", "auto"]))
-    user = told["user"] or click.prompt("SSH user", default="root")
+    model = told["model"] or _ask("--model", "Model", default="Qwen3.5-27B-w8a8")
+    choices = click.Choice(["a2", "a3", "auto"])
+    hardware = told["hardware"] or _ask("--hardware", "Hardware", default="a3", type=choices)
+    user = told["user"] or _ask("--user", "SSH user", default="root")
     named = {role: _named(role, addresses) for role, addresses in hosts.items()}
     tp, dp = (value if isinstance(value, int) else None for value in (told["tp"], told["dp"]))
     if hardware == "auto" and dp is None:
-        dp = click.prompt("Replicas a host (dp)", default=8, type=int)
+        dp = _ask("--dp", "Replicas a host (dp)", default=8, type=int)
     return Wanted(str(model), str(hardware), str(user), named, tp, dp, str(told["preset"]))
 
 
 def _ask_hosts() -> dict[str, list[str]]:
-    prefill = click.prompt("Addresses of prefill hosts (empty: no PD separation)", default="").split()
+    either = "--prefill and --decode, or --standalone,"
+    prefill = _ask(either, "Addresses of prefill hosts (empty: no PD separation)", default="").split()
     if prefill:
-        decode = click.prompt("Addresses of decode hosts").split()
-        return {"prefill": prefill, "decode": decode}
-    return {"standalone": click.prompt("Addresses of the hosts").split()}
+        return {"prefill": prefill, "decode": _ask("--decode", "Addresses of decode hosts").split()}
+    return {"standalone": _ask("--standalone", "Addresses of the hosts").split()}
+
+
+def _ask(option: str, text: str, **kind: Any) -> Any:
+    """The answer; without a terminal, and with no answer piped in, an error that names the option instead."""
+    from qcluster.errors import InputError
+
+    try:
+        return click.prompt(text, err=True, **kind)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise InputError(f"{option} must be given: there is no terminal to ask") from None
 
 
 def _named(role: str, addresses: list[str]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--ports", "form", flag_value="ports", help="All ports of every host, with their owners.")
 @click.option("--explain", "form", flag_value="explain", help="Where each flag and variable comes from.")
 @click.option("--notes", "form", flag_value="notes", help="Departures from the seed document, with reasons.")
+@click.option("-v", "--verbose", "form", flag_value="details", help="Each process with its command line and variables.")
 @click.option("--bash", "folder", type=click.Path(path_type=Path), help="Write the scripts that a person would run.")
 @click.option("--svg", "picture", type=click.Path(path_type=Path), help="Draw hosts, NPUs and links.")
 @click.option("--diff", "diff", is_flag=True, help="Compare with the running cluster.")
@@ -155,6 +156,7 @@ def _text(name: str) -> Callable[[Plan], str]:
 
 _FORMS: dict[str, Callable[[Any], str]] = {
     "table": _text("summary"),
+    "details": _text("details"),
     "json": _json,
     "yaml": _yaml,
     "ports": _text("ports"),

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 import click
 
 
-@click.group(invoke_without_command=True)
+class Recipes(click.Group):
+    """Knows what somebody means who names a model at once."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """As click's; for a word that is no command the hint to `show`."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command {args[0]!r}; to see one: qcluster recipes show {args[0]}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Recipes, invoke_without_command=True)
 @click.pass_context
 def recipes(context: click.Context) -> int:
     """List the models that have a recipe."""

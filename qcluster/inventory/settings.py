@@ -76,7 +76,7 @@ SETTINGS: Mapping[str, Setting] = {
         "Ports",
         port_base=Setting("int", None, "first API port: 7100, standalone 8000", smallest=1024),
         dp_rpc_port=Setting("int", 12321, "port of a MoE group's master", smallest=1024),
-        master_port=Setting("int", 29501, "where the hosts of a rank larger than a host meet", smallest=1024),
+        master_port=Setting("int", 12331, "where the hosts of a rank larger than a host meet", smallest=1024),
         kv_port=Setting("int", None, "first KV handshake port: 36000 on A3, 28000 on A2, decode +200", smallest=1024),
         proxy_port=Setting("int", 1999, "port that clients use", shared=True),
     ),

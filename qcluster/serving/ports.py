@@ -35,7 +35,7 @@ def _of_instance(release: str, slot: Slot, instance: Instance) -> Iterator[PortU
         yield PortUse(host, slot.placement.settings.dp_rpc_port, 1, owner, "dp-rpc")
     if slot.nodes > 1 and slot.node == 0:
         yield PortUse(host, slot.placement.settings.master_port, 1, owner, "master")
-    if instance.role == "prefill" and instance.kv_port is not None:
+    if instance.kv_port is not None:  # decode listens there only with the layerwise connector; it is kept free anyway
         first = instance.kv_port + (slot.start * slot.stride if slot.kind != "replica" else 0) + slot.node * slot.stride
         yield PortUse(host, first, slot.ranks * slot.stride, owner, "kv-handshake")
     if instance.kv_port is not None:

@@ -55,6 +55,28 @@ def _dp(one: Instance) -> str:
     return f"{one.dp_size} inside" if one.dp_size > 1 else "1"
 
 
+def details(plan: Plan) -> Iterator[str]:
+    """The plan, and every process with its variables and its command line, a flag a line."""
+    yield from summary(plan)
+    for one in plan.instances:
+        yield from ("", f"{one.name}   {one.container}   {one.log}")
+        yield from (f"  {name}={value}" for name, value in one.env.items())
+        yield f"  {' '.join(one.argv[:3])}"
+        yield from (f"    {words}" for words in _flags(one.argv[3:]))
+    if plan.proxy:
+        yield from ("", f"proxy   {plan.proxy.container}   {plan.proxy.log}", f"  {' '.join(plan.proxy.argv[:2])}")
+        yield from (f"    {words}" for words in _flags(plan.proxy.argv[2:]))
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    lines: list[list[str]] = []
+    for word in words:
+        if word.startswith("--") or not lines:
+            lines.append([])
+        lines[-1].append(word)
+    return [" ".join(line) for line in lines]
+
+
 def notes(plan: Plan) -> Iterator[str]:
     """Each departure from the seed with its reason and source."""
     for note in plan.notes:

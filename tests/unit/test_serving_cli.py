@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -122,8 +123,29 @@ def test_rules(run) -> None:  # type: ignore[no-untyped-def]
 def test_recipes(run) -> None:  # type: ignore[no-untyped-def]
     assert "Qwen3.6-27B-w8a8" in run("recipes").out
     assert "presets:" in run("recipes", "show", "Qwen3.6-27B-w8a8").out
+    meant = run("recipes", "Qwen3.6-27B-w8a8")
+    assert meant.code == 2 and "qcluster recipes show Qwen3.6-27B-w8a8" in meant.err
     unknown = run("recipes", "show", "Qwen3.6-27B-w8a9")
     assert unknown.code == 2 and "did you mean" in unknown.err
+
+
+def test_init_without_a_terminal_names_the_option(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    nothing = run("init", "mine.yaml")
+    assert nothing.code == 2 and "--prefill and --decode, or --standalone, must be given" in nothing.err
+    assert not (tmp_path / "mine.yaml").exists()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("10.0.0.1\n\n"))
+    assert "--decode must be given" in run("init", "mine.yaml").err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("10.0.0.1\n10.0.0.2\n\n\n\n"))
+    assert run("init", "mine.yaml").code == 0 and "d1-decode-7" in run("plan", "mine.yaml").out
+
+
+def test_plan_verbose_shows_every_word(run) -> None:  # type: ignore[no-untyped-def]
+    told = run("plan", example("single-a2"), "-v").out
+    document = json.loads(run("plan", example("single-a2"), "--json").out)
+    (one,) = document["instances"]
+    assert [word for word in one["argv"] if word not in told] == []
+    assert [f"{name}={value}" for name, value in one["env"].items() if f"  {name}={value}\n" not in told] == []
 
 
 def test_init_writes_what_plan_reads(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

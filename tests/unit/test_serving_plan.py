@@ -13,7 +13,7 @@ from serving_inventories import written
 from qcluster.errors import InputError
 from qcluster.serving import HostFacts, bind, catalogue, make_plan, sizing, versions
 from qcluster.serving.difference import Running, difference
-from qcluster.serving.flags import Layer, fold, words
+from qcluster.serving.flags import Layer, fold, spelling, words
 from qcluster.serving.options import options
 from qcluster.serving.picture import svg
 from qcluster.serving.plan import DraftModel, Plan
@@ -53,7 +53,7 @@ def test_an_external_group_on_one_host(tmp_path: Path) -> None:
     assert flags(plan, 6)["data-parallel-rpc-port"] == "12321"
     assert {one.kv_port for one in plan.instances if one.role == "prefill"} == {36000}
     handshakes = [use.first for use in plan.ports if use.purpose == "kv-handshake"]
-    assert handshakes == [36000, 36004, 36008, 36012]
+    assert handshakes == [36200, 36204, 36208, 36212, 36000, 36004, 36008, 36012]
 
 
 def test_a_group_over_two_hosts_and_independent_groups(tmp_path: Path) -> None:
@@ -232,7 +232,42 @@ def test_sizes_of_every_kind_in_argv_and_json(tmp_path: Path) -> None:
         "pp_size": 2,
     }
     assert flags(plan, -1)["decode-context-parallel-size"] == "2"
-    assert [use.count for use in plan.ports if use.purpose == "kv-handshake"] == [4, 4]
+    assert [use.count for use in plan.ports if use.purpose == "kv-handshake"] == [2, 2, 4, 4]
+
+
+def test_a_rank_larger_than_a_host_takes_several(tmp_path: Path) -> None:
+    hosts = {
+        "prefill": {f"p{n}": {"ansible_host": f"10.0.0.{n}"} for n in range(1, 5)},
+        "decode": {"d1": {"ansible_host": "10.0.0.9"}},
+    }
+    extra = {"use_ascend_direct": True, "prefill": {"pp_layer_partition": "41,37"}}
+    sizes = {"hardware": "a2", "model": MOE, "tp": 8, "kv_extra": extra}
+    plan = plan_of(tmp_path, hosts=hosts, vars=sizes, prefill={"pp": 2, "master_port": 7060})
+    assert [one.port for one in plan.instances] == [7100, None, 7100, None, 7100]
+    assert [one.group for one in plan.instances[:4]] == ["prefill-0", "prefill-0", "prefill-1", "prefill-1"]
+    first, second = flags(plan, 0), flags(plan, 1)
+    assert (first["nnodes"], first["node-rank"], first["master-addr"], first["master-port"]) == (
+        "2",
+        "0",
+        "10.0.0.1",
+        "7060",
+    )
+    assert "headless" not in first and second["headless"] is True and second["node-rank"] == "1"
+    assert second["master-addr"] == "10.0.0.1" and flags(plan, 3)["master-addr"] == "10.0.0.3"
+    assert first["kv-transfer-config"] == second["kv-transfer-config"]
+    sides = {
+        "prefill": {"dp_size": 1, "tp_size": 8, "pp_size": 2, "pp_layer_partition": "41,37"},
+        "decode": {"dp_size": 1, "tp_size": 8},
+    }
+    assert first["kv-transfer-config"]["kv_connector_extra_config"] == {**sides, "use_ascend_direct": True}
+    shares = [(use.host, use.first, use.count) for use in plan.ports if use.purpose == "kv-handshake"][1:3]
+    assert shares == [("p1", 28000, 8), ("p2", 28008, 8)]
+    assert [use.host for use in plan.ports if use.purpose == "master"] == ["p1", "p3"]
+    assert plan.proxy and plan.proxy.argv.count("7100") == 3
+
+
+def test_only_the_flag_is_spelt_with_dashes() -> None:
+    assert spelling("--attention_config.indexer_kv_dtype") == "attention-config.indexer_kv_dtype"
 
 
 def test_npus_need_not_be_contiguous(tmp_path: Path) -> None:

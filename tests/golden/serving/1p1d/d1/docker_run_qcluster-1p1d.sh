@@ -33,6 +33,6 @@ docker run -d --name qcluster-1p1d --net=host --shm-size=16g \
   -v "$HOME"/.cache/qcluster:"$HOME"/.cache/qcluster \
   --label qcluster.deployment=1p1d \
   --label qcluster.host=d1 \
-  --label qcluster.ports='api=7100-7107 hccl-host=60000-60031' \
+  --label qcluster.ports='api=7100-7107 kv-handshake=36200-36215 hccl-host=60000-60031' \
   --label qcluster.npus=0-15 \
   quay.io/ascend/vllm-ascend:v0.23.0-a3"$os_suffix" sleep infinity
