@@ -17,6 +17,7 @@ export TP_SOCKET_IFNAME="$nic_name"
 export HCCL_SOCKET_IFNAME="$nic_name"
 export HCCL_OP_EXPANSION_MODE="AIV"
 export HF_HUB_OFFLINE="1"
+export TRANSFORMERS_OFFLINE="1"
 for jemalloc in "/usr/lib/$(uname -m)-linux-gnu/libjemalloc.so.2" "/usr/lib64/libjemalloc.so.2"; do
   if [ -e "$jemalloc" ]; then export LD_PRELOAD="$jemalloc"; fi
 done
