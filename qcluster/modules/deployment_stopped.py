@@ -20,7 +20,11 @@ PROBE = (
     GROUPS
     + """\
 home=$1 format=$2
-echo ==containers; docker ps -a --no-trunc --format "$format" 2>/dev/null
+echo ==containers
+if command -v docker >/dev/null; then
+  said=$(docker ps -a --no-trunc --format "$format" 2>&1) || echo ==silent
+  printf '%s\n' "$said"
+fi
 echo ==groups
 for labels in "$home"/*/run/labels.json; do
   run=${labels%/labels.json}
@@ -56,6 +60,12 @@ rm -f "$1/record.json" "$1/proof.json"
 """
 
 
+SILENT = (
+    "docker does not answer ({why}): whether anything still runs is unknown. Start it (systemctl start docker) and run "
+    "this again"
+)
+
+
 class DeploymentStopped:
     spec = Spec(
         {
@@ -63,6 +73,7 @@ class DeploymentStopped:
             "home": Option("path", required=True, help="The deployment's folder on the host."),
             "only": Option("list", elements="str", default=(), help="Only containers of these names; default all."),
             "without": Option("list", elements="str", default=(), help="Not containers of these names."),
+            "docker": Option("bool", default=True, help="false: nothing of it is in containers, docker may be off."),
             "timeout": Option("int", default=60, help="Seconds between SIGTERM and SIGKILL."),
         },
         help="Nothing of the deployment runs on the host.",
@@ -76,6 +87,8 @@ class DeploymentStopped:
         sections = split(found.out)
         if "end" not in sections:
             raise TaskFailed(f"the list of containers is cut off: {found.err[-200:]!r}")
+        if call.args["docker"] and "silent" in sections:
+            raise TaskFailed(SILENT.format(why=" ".join(sections["silent"][-1:]).strip()))
         listed = [docker.listed(line) for line in sections.get("containers", ())]
         mine = [one for one in listed if one.deployment == call.args["deployment"]]
         names = [one.name for one in mine if _chosen(call, one.name)]

@@ -12,6 +12,7 @@ from life_stand import INVENTORY, ROOT, call, document, variables
 
 from qcluster.command import Command, Put
 from qcluster.diagnose.preflight import Finding, judge
+from qcluster.errors import TaskFailed
 from qcluster.facts import docker, http, ports
 from qcluster.facts.docker import parse_inspect
 from qcluster.modules.base import Call, Decision, Module
@@ -166,6 +167,13 @@ def test_groups_of_processes_are_ended_by_their_entry_script() -> None:
     assert decision.values["stopped"] == ["qcluster-small"]
 
 
+def test_a_docker_that_does_not_answer_is_not_an_empty_list() -> None:
+    found = "==containers\n==silent\nCannot connect to the Docker daemon\n==groups\n==end\n"
+    with pytest.raises(TaskFailed, match=r"\(Cannot connect to the Docker daemon\): whether anything still runs"):
+        deployment_stopped.decide(stop(), outcome(found))
+    assert deployment_stopped.decide(stop(docker=False), outcome(found)).steps == ()
+
+
 def test_what_is_stopped_already_is_ok() -> None:
     assert deployment_stopped.decide(stop(), outcome("==containers\n==groups\n==end\n")).steps == ()
 
@@ -248,6 +256,17 @@ def judged(plan: dict[str, Any], name: str, change: dict[str, Any]) -> tuple[Fin
     question = preflight_question(Call(name, {}, seen))
     assert question is not None
     return judge(question)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "cann", "told"),
+    [("host", "9.1.0", []), ("host", "8.5.1", ["cann"]), ("host", "", ["cann"]), ("docker", "", [])],
+)
+def test_engines_without_an_image_need_cann_on_the_host(
+    tmp_path: Path, runtime: str, cann: str, told: list[str]
+) -> None:
+    text = INVENTORY.replace("vars: {", f"vars: {{container_runtime: {runtime}, ")
+    assert [finding.id for finding in judged(document(tmp_path, text), "p1", {"cann": cann})] == told
 
 
 @pytest.mark.parametrize("name", ["p1", "g"])
