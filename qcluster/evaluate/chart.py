@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 18, 42, 46
+LEFT, RIGHT, BOTTOM = 62, 18, 46
+LEGEND, ROW, WORD = 30, 17, 6.4
+"""Where the legend begins, how high one of its rows is, and how wide a letter."""
 STYLES = (("var(--good)", ""), ("var(--changed)", "7 4"), ("var(--advisory)", "2 3"), ("var(--dim)", "9 3 2 3"))
 """Colour and dashes of the first line, the second, …: told apart without colours too."""
 
@@ -27,6 +29,8 @@ class Scale:
 
     xs: tuple[float, ...]
     top: float
+    head: float = 42
+    """Where the drawing begins, below title and legend."""
 
     def x(self, value: float) -> float:
         low, high = math.log2(self.xs[0]), math.log2(self.xs[-1])
@@ -34,7 +38,7 @@ class Scale:
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        return HEIGHT - BOTTOM - value / self.top * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - value / self.top * (HEIGHT - self.head - BOTTOM)
 
 
 def chart(title: str, unit: str, series: Sequence[Series], x_label: str = "concurrent requests") -> str:
@@ -43,8 +47,9 @@ def chart(title: str, unit: str, series: Sequence[Series], x_label: str = "concu
     if not drawn:
         return ""
     values = [y for one in drawn for _, y in one.points]
-    scale = Scale(tuple(sorted({x for one in drawn for x, _ in one.points})), ceiling(max(values)))
-    parts = [*_axes(scale, x_label), *_legend(drawn)]
+    places = _placed([one.name for one in drawn])
+    scale = Scale(tuple(sorted({x for one in drawn for x, _ in one.points})), ceiling(max(values)), places[-1][1] + 12)
+    parts = [*_axes(scale, x_label), *_legend(drawn, places)]
     # the newest line comes last, above the others
     for at in reversed(range(len(drawn))):
         parts += _line(drawn[at], STYLES[at % len(STYLES)], scale, unit)
@@ -80,13 +85,25 @@ def _axes(scale: Scale, label: str) -> Iterator[str]:
     yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, label, "tick mid")
 
 
-def _legend(series: Sequence[Series]) -> Iterator[str]:
-    x = float(LEFT)
-    for at, one in enumerate(series):
+def _placed(names: Sequence[str]) -> list[tuple[float, float]]:
+    """Where each entry of the legend stands: beside the one before, or below where there is no room."""
+    places: list[tuple[float, float]] = []
+    x, y = float(LEFT), float(LEGEND)
+    for name in names:
+        width = 46 + WORD * len(name)
+        if places and x + width > WIDTH:
+            x, y = float(LEFT), y + ROW
+        places.append((x, y))
+        x += width
+    return places
+
+
+def _legend(series: Sequence[Series], places: Sequence[tuple[float, float]]) -> Iterator[str]:
+    for at, (one, (x, y)) in enumerate(zip(series, places, strict=True)):
         colour, dash = STYLES[at % len(STYLES)]
-        yield f'<line x1="{x}" y1="26" x2="{x + 26}" y2="26" stroke="{colour}" stroke-width="2" {_dashed(dash)}/>'
-        yield _text(x + 31, 30, one.name, "tick")
-        x += 46 + 6.4 * len(one.name)
+        line = f'<line x1="{x}" y1="{y - 4}" x2="{x + 26}" y2="{y - 4}" stroke="{colour}" stroke-width="2"'
+        yield f"{line} {_dashed(dash)}/>"
+        yield _text(x + 31, y, one.name, "tick")
 
 
 def _line(one: Series, style: tuple[str, str], scale: Scale, unit: str) -> Iterator[str]:

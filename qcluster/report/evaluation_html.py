@@ -77,11 +77,12 @@ def charts(found: Sequence[Evaluation]) -> list[str]:
 
 
 def _lines(found: Sequence[Evaluation], figures: Sequence[tuple[str, Figure]]) -> list[Series]:
-    """Every figure of the newest, and the first figure of those before."""
+    """Every figure of the newest, and the first figure of those before; of several services the first figure only."""
     lines = []
-    for service in dict.fromkeys(one.point.service for one in found[0].points):
-        several = len({one.point.service for one in found[0].points}) > 1
-        for word, figure in figures:
+    services = tuple(dict.fromkeys(one.point.service for one in found[0].points))
+    several = len(services) > 1
+    for service in services:
+        for word, figure in figures[:1] if several else figures:
             name = " ".join(part for part in (service if several else "", word) if part) or "this run"
             lines.append(Series(name, _points(found[0], service, figure)))
         before = found[1 : 1 + EARLIER] if not several else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,3 +281,15 @@ def test_the_page_of_the_run_shows_what_it_measured() -> None:
         report(event)
     page = report.render()
     assert page.count('class="chart"') == 4 and "concurrency-8" in page
+
+
+def test_a_long_legend_goes_on_in_the_next_row() -> None:
+    named = [chart.Series(f"s{host}-standalone-0 of the plan", ((1.0, 1.0), (2.0, 2.0))) for host in range(4)]
+    drawn = chart.chart("Requests", "a second", named)
+    rows = {float(found) for found in re.findall(r'<text x="[\d.]+" y="([\d.]+)" class="tick">', drawn)}
+    assert len(rows) == 2 and max(rows) < float(re.findall(r'y1="([\d.]+)"[^>]*class="grid"', drawn)[-1])
+    ends = [
+        float(x) + chart.WORD * len(word)
+        for x, word in re.findall(r'<text x="([\d.]+)"[^>]*class="tick">([^<]+)', drawn)
+    ]
+    assert max(ends) <= chart.WIDTH
