@@ -29,9 +29,23 @@ def report(run: str, html: Path | None) -> None:
     told = HtmlReport()
     for event in replay.events_of(folder):
         told(event)
-    plan_file = folder / "plan.json"
-    plan = json.loads(plan_file.read_text(encoding="utf-8")) if plan_file.exists() else None
-    click.echo(write(html or Path(f"report-{folder.name}.html"), told, plan))
+    click.echo(write(html or Path(f"report-{folder.name}.html"), told, _plan(folder)))
+
+
+def _plan(folder: Path) -> Mapping[str, Any] | None:
+    """The plan of a journal; None where there is none, or where another version of this program wrote it."""
+    from qcluster.serving.plan import from_json
+
+    path = folder / "plan.json"
+    if not path.exists():
+        return None
+    plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        from_json(plan)
+    except ValueError:
+        click.echo(f"{path}: written by another version of qcluster; the page has no topology and no plan", err=True)
+        return None
+    return plan
 
 
 def write(path: Path, told: HtmlReport, plan: Mapping[str, Any] | None) -> str:

@@ -12,7 +12,8 @@ import click
 from qcluster.cli import complete
 from qcluster.cli.session import RUNS
 from qcluster.errors import InputError
-from qcluster.report import journal
+from qcluster.events import CommandRan
+from qcluster.report import journal, replay
 
 
 @click.group(invoke_without_command=True)
@@ -40,22 +41,54 @@ def _row(row: dict[str, Any]) -> str:
 
 
 @runs.command()
-@click.argument("run", metavar="RUN|last", shell_complete=complete.runs)
-@click.option("--host", default="", help="Only this host's log.")
+@click.argument("run", metavar="RUN|last", default="last", shell_complete=complete.runs)
+@click.option("--host", default="", help="Only what concerns this host.")
 @click.option("--commands", is_flag=True, help="Only the remote commands that were run.")
-def show(run: str, host: str, commands: bool) -> None:
+@click.option("--scripts", is_flag=True, help="With --commands: the scripts, too, that shells were given.")
+@click.option("--json", "as_json", is_flag=True, help="The whole run as one document, as --output json prints it.")
+def show(run: str, host: str, commands: bool, scripts: bool, as_json: bool) -> None:
     """Tell one run: its hosts' logs, or the exact commands."""
     folder = find_run(run)
+    if as_json:
+        click.echo(json.dumps(_document(folder), indent=2, ensure_ascii=False))
+        return
     click.echo(_row({"run": folder.name, **journal.summary(folder)}))
-    for path in sorted((folder / "hosts").glob("*.log")):
-        if host in ("", path.stem):
-            click.echo(f"\n{path.stem}")
-            click.echo("".join(_lines(path, commands)), nl=False)
+    told = _commands(folder, scripts) if commands or scripts else journal.logs(folder)
+    if host and host not in told:
+        raise InputError(f"nothing is known of {host!r} in this run; there are: {', '.join(told)}")
+    for name, lines in told.items():
+        if host in ("", name):
+            click.echo(f"\n{name}")
+            click.echo("\n".join(f"  {line}" for line in lines))
 
 
-def _lines(path: Path, commands: bool) -> list[str]:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [f"  {line}" for line in lines if not commands or " exit " in line]
+@runs.command()
+@click.pass_context
+def last(ctx: click.Context) -> None:
+    """Tell the newest run, as `runs show last` does."""
+    ctx.invoke(show, run="last")
+
+
+def _document(folder: Path) -> Any:
+    from qcluster.report.collect import Collector
+    from qcluster.report.serialise import plain
+
+    collector = Collector()
+    for event in replay.events_of(folder):
+        collector(event)
+    return plain(collector.run)
+
+
+def _commands(folder: Path, scripts: bool) -> dict[str, list[str]]:
+    """Each host's commands, with the time at which they ended."""
+    told: dict[str, list[str]] = {}
+    for event in replay.events_of(folder):
+        if isinstance(event, CommandRan):
+            at = time.strftime("%H:%M:%S", time.localtime(event.at))
+            lines = told.setdefault(event.host, [])
+            lines.append(f"{at}  exit {event.exit} in {event.elapsed:.3f} s  {event.line}")
+            lines += [f"    | {line}" for line in event.script.splitlines() if scripts]
+    return dict(sorted(told.items()))
 
 
 def find_run(name: str) -> Path:

@@ -181,12 +181,12 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
 
 def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **more: Any) -> RunOptions:
     """The engine's view of the flags."""
+    from qcluster.cli.rerun import failed_before
     from qcluster.engine import RunOptions
-    from qcluster.report.journal import failed_hosts
 
     limit = flags.limit
     if flags.rerun_failed:
-        limit = ",".join(failed_hosts(RUNS, str(playbook))) or limit
+        limit = failed_before(RUNS, str(playbook), str(session.path), limit)
     extra = {**more.pop("extra_vars", {}), **flags.extra_vars}
     return RunOptions(
         verb=verb,

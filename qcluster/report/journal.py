@@ -3,18 +3,22 @@
 events.ndjson   every event, remote commands among them
 run.json        verb, target, inventory, deployment; when the run is over also exit code, recap and timings
 plan.json       the plan the run carried out, where there was one
-hosts/NAME.log  each host's own story
+hosts/NAME.log  each host's own story; what concerns no single host is in hosts/all.log
 """
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted
 from qcluster.report.serialise import event_line, event_record, plain
 from qcluster.report.timings import Expected, Timings, expected
+
+EVERYBODY = "all"
+"""The log of what concerns no single host, such as the network check."""
 
 
 class Journal:
@@ -54,11 +58,12 @@ class Journal:
         _save(self.folder / "run.json", {key: value for key, value in summary.items() if key != "event"})
 
     def _tell(self, event: HostFinished | CommandRan | Progress) -> None:
-        if event.host not in self._hosts:
-            path = self.folder / "hosts" / f"{event.host}.log"
-            self._hosts[event.host] = path.open("a", encoding="utf-8")
-        self._hosts[event.host].write(f"{event.at:.3f} {_sentence(event)}\n")
-        self._hosts[event.host].flush()
+        name = event.host.replace("/", "_") or EVERYBODY
+        if name not in self._hosts:
+            self._hosts[name] = (self.folder / "hosts" / f"{name}.log").open("a", encoding="utf-8")
+        at = time.strftime("%H:%M:%S", time.localtime(event.at))
+        self._hosts[name].write(f"{at}.{int(event.at % 1 * 1000):03} {_sentence(event)}\n")
+        self._hosts[name].flush()
 
 
 def _save(path: Path, document: dict[str, Any]) -> None:
@@ -92,13 +97,20 @@ def expectation(root: Path, verb: str, deployment: str) -> Expected:
     return expected([one for one in told if deployment and one.get("deployment") == deployment])
 
 
-def failed_hosts(root: Path, target: str) -> tuple[str, ...]:
-    """The hosts that failed or were unreachable in the newest finished run of `target`, for `--rerun-failed`."""
+def logs(folder: Path) -> dict[str, list[str]]:
+    """Each host's story, line by line."""
+    found = sorted((folder / "hosts").glob("*.log"))
+    return {path.stem: path.read_text(encoding="utf-8").splitlines() for path in found}
+
+
+def failed_hosts(root: Path, target: str, inventory: str) -> tuple[str, ...] | None:
+    """Who failed or was unreachable in the newest finished run of `target` over `inventory`; None where none was."""
     for folder in reversed(runs(root)):
         told = summary(folder)
-        if told.get("target") == target and told.get("recap") is not None:
+        same = (told.get("target"), told.get("inventory")) == (target, inventory)
+        if same and told.get("recap") is not None:
             return tuple(host for host, tally in told["recap"].items() if tally["failed"] or tally["unreachable"])
-    return ()
+    return None
 
 
 def plan_of(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qcluster import events
+from qcluster.errors import InputError
 from qcluster.events import Event, HostTally
 from qcluster.result import Diff, Status, TaskResult
 
@@ -23,10 +24,13 @@ def events_of(folder: Path) -> Iterator[Event]:
 
 
 def event_of(record: Mapping[str, Any]) -> Event:
-    """The inverse of `event_record`."""
-    fields = {key: _field(key, value) for key, value in record.items() if key != "event"}
-    kind: type[Event] = getattr(events, record["event"])
-    return kind(**fields)
+    """The inverse of `event_record`. Raises InputError where another version of this program wrote it."""
+    try:
+        fields = {key: _field(key, value) for key, value in record.items() if key != "event"}
+        kind: type[Event] = getattr(events, record["event"])
+        return kind(**fields)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"a journal of another version of qcluster: {error}") from error
 
 
 def _field(key: str, value: Any) -> Any:

@@ -28,6 +28,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     return {
         "events.json": event_schema(),
         "run.json": run_schema(),
+        "runs.json": runs_schema(),
         "plan.json": _named("What `qcluster plan --json` prints", TypeAdapter(Plan).json_schema(mode="serialization")),
         "status.json": status_schema(),
         "evaluation.json": _named(
@@ -72,6 +73,25 @@ def run_schema() -> dict[str, Any]:
     }
     run["required"] = list(run["properties"])
     return _named("A run as one document", {**run, "$defs": definitions})
+
+
+def runs_schema() -> dict[str, Any]:
+    """What `qcluster runs --json` prints: run.json of each journal. A run that was killed has no end."""
+    one = _object(run="string", at="number", verb="string", target="string", inventory="string", deployment="string")
+    one["required"] = [name for name in one["properties"] if name != "deployment"]
+    stage = _object(play="string", stage="string", seconds="number")
+    milestones = {"type": "object", "additionalProperties": {"type": "number"}}
+    timings = {"type": "object", "properties": {"stages": _array(stage), "milestones": milestones}}
+    one["properties"] |= {
+        "hosts": _array({"type": "string"}),
+        "check": {"type": "boolean"},
+        "exit": {"type": ["integer", "null"]},
+        "elapsed": {"type": "number"},
+        "recap": _mapping("HostTally"),
+        "timings": timings,
+    }
+    definitions = {"HostTally": TypeAdapter(HostTally).json_schema(mode="serialization")}
+    return _named("The journals of a directory", {**_array(one), "$defs": definitions})
 
 
 def status_schema() -> dict[str, Any]:

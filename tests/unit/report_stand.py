@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from network_stand import Cluster
@@ -30,6 +31,7 @@ START = 1000.0
 OOM = "d-0 on d ended with exit code 1 after `weights`\ncause: HBM <is> exhausted\nremedy: lower max-model-len"
 
 
+@cache
 def network(hosts: int, broken: bool) -> dict[str, Any]:
     """What verify-network would have found on so many hosts."""
     cluster: Any = Cluster(hosts, 16, (lambda source, target: source == (1, 5)) if broken else (lambda *_: False))

@@ -155,7 +155,8 @@ def test_the_journal_remembers_who_failed(tmp_path: Path) -> None:
         journal(event)
     journal.close()
     assert runs(tmp_path) == [journal.folder]
-    assert failed_hosts(tmp_path, "site.yml") == ("b",)
+    assert failed_hosts(tmp_path, "site.yml", "inv.yml") == ("b",)
+    assert failed_hosts(tmp_path, "site.yml", "other.yml") is None
     assert "failed copy it: disk full" in (journal.folder / "hosts" / "b.log").read_text()
 
 
@@ -164,7 +165,7 @@ def test_a_killed_run_leaves_a_journal_without_an_exit_code(tmp_path: Path) -> N
     journal(RUN[0])
     journal.close()
     assert json.loads((journal.folder / "run.json").read_text())["exit"] is None
-    assert failed_hosts(tmp_path, "site.yml") == ()
+    assert failed_hosts(tmp_path, "site.yml", "inv.yml") is None
 
 
 def test_secrets_are_masked_everywhere_an_event_has_text() -> None:
