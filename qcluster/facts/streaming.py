@@ -88,7 +88,7 @@ def receive(parcel: Parcel, job_dir: str, limit: int) -> Job:
     return Job(job_dir, f"receive {parcel.folder} from {parcel.source}", RECEIVE, args, limit)
 
 
-def port(job_dir: str, shelf: Shelf, seconds: int = 20) -> Fact[tuple[str, str]]:
+def port(job_dir: str, shelf: Shelf, seconds: int = 60) -> Fact[tuple[str, str]]:
     """Port and token of a server that has just been started."""
     command = sh(PORT, job_dir, str(seconds * 5), shelf.job, timeout=seconds + 30).with_(secret=True)
     return Fact(command, parse_port)

@@ -57,7 +57,7 @@ class WeightsModule:
         try:
             found = look(source, reach)
             if found.complete and not source.reread:
-                return _report(call, found, bool(call.variables.get(BEGAN)), reach)
+                return _report(call, found, bool(call.args["route"] and call.variables.get(BEGAN)), reach)
             if call.check:
                 return Report(changed=True, values={"missing": source.path})
             if not call.args["wait"]:
@@ -159,7 +159,9 @@ def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Rep
     if changed:
         text = f"{size(found.size)} in {len(found.files)} files, whole"
         progress(reach, "weights", text, kind="bytes", done=float(found.size), total=float(found.size), unit="bytes")
-    return Report(changed=changed, values=values, facts={**known(call, found), BEGAN: False})
+    # without a route it is another model than the deployment's: a draft model
+    facts = {**known(call, found), BEGAN: False} if call.args["route"] else {}
+    return Report(changed=changed, values=values, facts=facts)
 
 
 def why(source: Source, outcome: Outcome) -> str:

@@ -53,7 +53,7 @@ again() { # after an answer that was none: 69 where the other host is not to be 
     410) echo "$from has not got them either"; exit 69 ;;
     *)
       misses=$((misses + 1))
-      if [ "$misses" -ge 20 ]; then echo "$from cannot be reached (${address-} port ${port-}, answer $status)"; exit 69; fi
+      if [ "$misses" -ge 60 ]; then echo "$from cannot be reached (${address-} port ${port-}, answer $status)"; exit 69; fi
       ;;
   esac
   sleep 1
