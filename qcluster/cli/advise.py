@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from qcluster.serving.catalogue import Hardware, Recipe, Variant
+
+EXPERTS = 0.95
+"""How much of a MoE model's weights are experts where nobody says it: less than in those that are served today."""
+
 
 @click.command()
-@click.option("--model", default="Qwen3.5-27B-w8a8", show_default=True, help="A model that has a recipe.")
+@click.option(
+    "--model", default="Qwen3.5-27B-w8a8", show_default=True, help="A model that has a recipe, or any hub id."
+)
+@click.option("--weights-gb", type=click.FloatRange(min=0, min_open=True), help="Weights of a model without a recipe.")
+@click.option("--experts-gb", type=click.FloatRange(min=0), default=0, help="Of them the experts [moe: 95 %].")
+@click.option("--kv-bytes", type=click.IntRange(min=1), help="Bytes of cache a token, of a model without a recipe.")
+@click.option("--shape", type=click.Choice(["dense", "moe"]), default="dense", help="Of a model without a recipe.")
 @click.option("--hardware", default="a3", show_default=True, help="a2, a3, …")
 @click.option("--npus", type=click.IntRange(min=1), default=None, help="NPUs of one host [all].")
 @click.option("--concurrency", type=click.IntRange(min=1), default=64, show_default=True, help="Requests at once.")
 @click.option("--context", type=click.IntRange(min=1), default=32768, show_default=True, help="Tokens of a request.")
-def advise(model: str, hardware: str, npus: int | None, concurrency: int, context: int) -> int:
+def advise(model: str, hardware: str, npus: int | None, concurrency: int, context: int, **sizes: Any) -> int:
     """Propose a preset or dp and tp for a model, as large as needed and no larger."""
     from qcluster.serving import sizing
 
-    (recipe, variant), machine = _known(model, hardware)
+    (recipe, variant), machine = _model(model, sizes), _machine(hardware)
     wish = sizing.Wish(npus or machine.npus, concurrency, context)
     found = sizing.advise(recipe, variant, machine, wish)
     click.echo("\n".join(sizing.reasons(recipe, variant, machine, wish, found)))
@@ -27,27 +39,52 @@ def advise(model: str, hardware: str, npus: int | None, concurrency: int, contex
     if not found.fits:
         click.echo(f"\n{model} does not fit on {wish.npus} NPUs of {machine.title} with {context} tokens a request.")
         return 2
-    click.echo(f"\n{_proposal(found, hardware, model)}")
+    click.echo(f"\n{_proposal(found, hardware, recipe, variant)}")
     return 0
 
 
-def _known(model: str, hardware: str) -> Any:
+def _model(name: str, sizes: dict[str, Any]) -> tuple[Recipe, Variant]:
+    """A recipe's model by its name; any other by its weights, as an inventory would define it."""
     from qcluster.errors import InputError
     from qcluster.schema import did_you_mean
     from qcluster.serving import catalogue
+    from qcluster.serving.models import read_model
 
-    if model not in catalogue.models():
-        raise InputError(f"there is no recipe for {model!r}; {did_you_mean(model, catalogue.models())}")
+    known = catalogue.models()
+    if name in known:
+        return known[name]
+    if not sizes["weights_gb"]:
+        meant = did_you_mean(name, known) or f"known: {', '.join(known)} (qcluster recipes)"
+        raise InputError(f"there is no recipe for {name!r}; {meant}; of any other model say --weights-gb and --shape")
+    given = {"weights": name, "shape": sizes["shape"], "weights_gb": sizes["weights_gb"]}
+    if sizes["shape"] == "moe":
+        given["experts_gb"] = sizes["experts_gb"] or round(EXPERTS * sizes["weights_gb"], 1)
+    return read_model(
+        given | ({"kv_bytes_per_token": sizes["kv_bytes"]} if sizes["kv_bytes"] else {}), next(iter(known))
+    )
+
+
+def _machine(hardware: str) -> Hardware:
+    from qcluster.errors import InputError
+    from qcluster.serving import catalogue
+
     if hardware not in catalogue.hardware():
         raise InputError(f"there is no hardware {hardware!r}; known: {', '.join(catalogue.hardware())}")
-    return catalogue.models()[model], catalogue.hardware()[hardware]
+    return catalogue.hardware()[hardware]
 
 
-def _proposal(found: Any, hardware: str, model: str) -> str:
-    lines = [f"model: {model}", f"hardware: {hardware}"]
+def _proposal(found: Any, hardware: str, recipe: Recipe, variant: Variant) -> str:
+    inline = f"{{weights: {variant.weights}, shape: {recipe.shape}, weights_gb: {variant.weights_gb:g}}}"
+    lines = [f"model: {variant.name if recipe.models else inline}", f"hardware: {hardware}"]
     lines += [f"preset: {found.preset}"] if found.preset else []
     lines += [f"tp: {found.tp}", f"dp: {found.dp}"]
-    if found.hosts > 1:
-        note = f"# on each of {found.hosts} standalone hosts, or prefill and decode separated over that many"
-        return "\n".join([note, *lines])
-    return "\n".join(["# one standalone host", *lines])
+    lines += ["vllm_args: {enable-expert-parallel: true}"] if recipe.shape == "moe" else []
+    return "\n".join([_where(found, recipe.shape == "moe"), *lines])
+
+
+def _where(found: Any, moe: bool) -> str:
+    if found.hosts == 1:
+        return "# one standalone host"
+    if moe:
+        return f"# {found.hosts} standalone hosts carry one group"
+    return f"# on each of {found.hosts} standalone hosts, or prefill and decode separated over that many"

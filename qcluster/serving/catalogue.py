@@ -36,13 +36,15 @@ class RoleRecipe:
 
 @dataclass(frozen=True)
 class Variant:
-    """One served model of a family. `weights_gb` in 10⁹ bytes; `scores` are published ones, for `qcluster eval`."""
+    """One served model of a family. `weights_gb` in 10⁹ bytes, of them `experts_gb`; `scores` are published ones, for
+    `qcluster eval`."""
 
     name: str
     weights: str
     served_name: str
     since: str = ""
     weights_gb: float = 0
+    experts_gb: float = 0
     args: Args = field(default_factory=dict)
     scores: list[Mapping[str, Any]] = field(default_factory=list)
 

@@ -23,18 +23,36 @@ class Budget:
     tokens: int
 
 
-def estimate(recipe: Recipe, variant: Variant, hbm_gb: float, npus: int, share: float = 0.9) -> Budget:
-    """The budget of one rank over `npus` NPUs with `share` = gpu-memory-utilization."""
-    usable = hbm_gb * share
-    weights = variant.weights_gb / npus
+@dataclass(frozen=True)
+class Spread:
+    """Over how many NPUs a rank goes, and over how many its experts (`group`; the same without expert parallelism)."""
+
+    npus: int
+    group: int = 0
+
+    def of(self, variant: Variant) -> float:
+        """GB of weights on each NPU. Where nobody says how much of them are experts, all are: the least it can be."""
+        group = max(self.group, self.npus)
+        experts = variant.experts_gb or (variant.weights_gb if group > self.npus else 0)
+        return (variant.weights_gb - experts) / self.npus + experts / group
+
+
+def estimate(recipe: Recipe, variant: Variant, hbm_gb: float, spread: Spread, share: float = 0.9) -> Budget:
+    """The budget of one rank with `share` = gpu-memory-utilization."""
+    usable, npus = hbm_gb * share, spread.npus
+    weights = spread.of(variant)
     cache = usable - weights - OVERHEAD_GB
     per_token = recipe.kv_bytes_per_token / npus
     return Budget(usable, weights, cache, int(max(cache, 0) * 1e9 / per_token) if per_token else 0)
 
 
-def budget(deployment: Deployment, placement: Placement, share: float) -> Budget | None:
-    """The budget of a placement's ranks; None where weights or hardware are not known, or experts are spread."""
+def budget(deployment: Deployment, placement: Placement, share: float, ranks: int = 1) -> Budget | None:
+    """The budget of a placement's ranks; None where weights or hardware are not known.
+
+    `ranks` is the size of the group over which experts are spread; 1 without expert parallelism.
+    """
     known = hardware().get(placement.settings.hardware)
-    if known is None or deployment.moe or not deployment.variant.weights_gb:
+    if known is None or not deployment.variant.weights_gb:
         return None
-    return estimate(deployment.recipe, deployment.variant, known.hbm_gb, width(placement), share)
+    npus = width(placement)
+    return estimate(deployment.recipe, deployment.variant, known.hbm_gb, Spread(npus, npus * ranks), share)

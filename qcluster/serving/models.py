@@ -19,10 +19,14 @@ KEYS = {
     "max_model_len": int,
     "kv_bytes_per_token": int,
     "weights_gb": (int, float),
+    "experts_gb": (int, float),
     "since": str,
 }
-"""Keys of an inline model. With `recipe` the rest changes a known one, such as its weights' place."""
+"""Keys of an inline model. With `recipe` the rest changes a known one, such as its weights' place.
 
+`weights_gb` (10⁹ bytes, of them `experts_gb`) and `kv_bytes_per_token` are what the memory rules reckon with."""
+
+_OF_VARIANT = ("weights", "served_name", "weights_gb", "experts_gb")
 SHAPES = ("dense", "moe")
 Mistake = tuple[str, str]
 """What is wrong, and what to do."""
@@ -76,7 +80,7 @@ def read_model(model: Any, otherwise: str) -> tuple[Recipe, Variant]:
 def _changed(recipe: Recipe, variant: Variant, given: Mapping[str, Any]) -> tuple[Recipe, Variant]:
     return (
         replace(recipe, **{key: given[key] for key in given if key in ("shape", "hybrid", "max_model_len")}),
-        replace(variant, **{key: given[key] for key in given if key in ("weights", "served_name", "weights_gb")}),
+        replace(variant, **{key: given[key] for key in given if key in _OF_VARIANT}),
     )
 
 
@@ -86,5 +90,6 @@ def _defined(given: Mapping[str, Any]) -> tuple[Recipe, Variant]:
     name = weights.rstrip("/").rpartition("/")[2] or "model"
     figures = {key: given[key] for key in ("hybrid", "max_model_len", "kv_bytes_per_token") if key in given}
     shape = given["shape"] if given.get("shape") in SHAPES else "dense"
-    variant = Variant(name, weights, given.get("served_name", name), given.get("since", ""), given.get("weights_gb", 0))
+    sizes = {key: given[key] for key in ("weights_gb", "experts_gb") if key in given}
+    variant = Variant(name, weights, given.get("served_name", name), given.get("since", ""), **sizes)
     return Recipe("inline", shape=shape, **figures), variant

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qcluster.serving.catalogue import Hardware, Recipe, Variant
-from qcluster.serving.memory import OVERHEAD_GB, Budget, estimate
+from qcluster.serving.memory import OVERHEAD_GB, Budget, Spread, estimate
 
 LATENCY_SEQUENCES = 4
 """max-num-seqs of the low-latency preset: up to so many requests a replica, latency is worth more than throughput."""
@@ -36,25 +36,49 @@ class Advice:
 
 def advise(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
     """The smallest tp that holds weights and one request; the rest of the NPUs goes to dp."""
+    if recipe.shape == "moe":
+        return _spread(recipe, variant, machine, wish)
     preset = _preset(recipe, machine, wish)
     tp = max(recipe.presets[preset].tp if preset else recipe.tp, _smallest_tp(recipe, variant, machine, wish))
-    budget = estimate(recipe, variant, machine.hbm_gb, tp)
+    budget = estimate(recipe, variant, machine.hbm_gb, Spread(tp))
     dp = max(1, wish.npus // tp)
     limit = int(recipe.presets[preset].args.get("max-num-seqs", 32)) if preset else 32
     room = budget.tokens // wish.context if budget.tokens else limit
     sequences = max(1, min(limit, room))
     hosts = -(-wish.concurrency // (sequences * dp))
-    fits = tp <= wish.npus and budget.cache_gb > 0 and (not budget.tokens or budget.tokens >= wish.context)
-    return Advice(preset, tp, dp, sequences, hosts, budget, fits)
+    return Advice(preset, tp, dp, sequences, hosts, budget, tp <= wish.npus and _holds(budget, wish))
+
+
+def _holds(budget: Budget, wish: Wish) -> bool:
+    return budget.cache_gb > 0 and (not budget.tokens or budget.tokens >= wish.context)
+
+
+def _sizes(recipe: Recipe, wish: Wish) -> list[int]:
+    return [tp for tp in recipe.tp_allowed or (1, 2, 4, 8, 16) if tp <= wish.npus] or [1]
 
 
 def _smallest_tp(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> int:
-    sizes = [tp for tp in recipe.tp_allowed or (1, 2, 4, 8, 16) if tp <= wish.npus]
-    for tp in sizes:
-        budget = estimate(recipe, variant, machine.hbm_gb, tp)
-        if budget.cache_gb > 0 and (not budget.tokens or budget.tokens >= wish.context):
-            return tp
-    return sizes[-1] if sizes else 1
+    sizes = _sizes(recipe, wish)
+    fitting = (tp for tp in sizes if _holds(estimate(recipe, variant, machine.hbm_gb, Spread(tp)), wish))
+    return next(fitting, sizes[-1])
+
+
+MOST_HOSTS = 64
+
+
+def _spread(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
+    """One group over as few hosts as hold the experts and the requests; the smallest tp, as for a dense model."""
+    found = None
+    for hosts in range(1, MOST_HOSTS + 1):
+        for tp in _sizes(recipe, wish):
+            dp = wish.npus * hosts // tp
+            budget = estimate(recipe, variant, machine.hbm_gb, Spread(tp, tp * dp))
+            sequences = max(1, min(32, budget.tokens // wish.context if budget.tokens else 32))
+            found = Advice("", tp, dp, sequences, hosts, budget, _holds(budget, wish))
+            if found.fits and sequences * dp >= wish.concurrency:
+                return found
+    assert found is not None
+    return found
 
 
 def _preset(recipe: Recipe, machine: Hardware, wish: Wish) -> str:
@@ -72,8 +96,10 @@ def _preset(recipe: Recipe, machine: Hardware, wish: Wish) -> str:
 
 def reasons(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish, advice: Advice) -> Iterator[str]:
     """The arithmetic, line by line."""
-    budget = advice.budget
-    yield f"weights     {variant.weights_gb:g} GB / tp {advice.tp} = {budget.weights_gb:.1f} GB on each NPU"
+    budget, group = advice.budget, advice.tp * advice.dp
+    others = variant.weights_gb - variant.experts_gb
+    experts = f" + {variant.experts_gb:g} GB of experts / {group} NPUs" if recipe.shape == "moe" else ""
+    yield f"weights     {others:g} GB / tp {advice.tp}{experts} = {budget.weights_gb:.1f} GB on each NPU"
     left = f"{machine.hbm_gb} GB × 0.9 − {budget.weights_gb:.1f} − {OVERHEAD_GB:g}"
     yield f"cache       {left} = {budget.cache_gb:.1f} GB on each NPU"
     if budget.tokens:
@@ -81,7 +107,11 @@ def reasons(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish, adv
         yield f"tokens      {budget.cache_gb:.1f} GB / {each:g} KiB a token and NPU = {budget.tokens} in each replica"
         held = budget.tokens // wish.context
         yield f"requests    {budget.tokens} / {wish.context} tokens = {held}; scheduled: {advice.sequences}"
-    yield f"replicas    {wish.npus} NPUs / tp {advice.tp} = dp {advice.dp}"
     total = advice.dp * advice.sequences
+    if recipe.shape == "moe":
+        yield f"group       {advice.hosts} × {wish.npus} NPUs / tp {advice.tp} = dp {advice.dp}"
+        yield f"concurrency dp {advice.dp} × {advice.sequences} = {total} at once; {wish.concurrency} wanted"
+        return
+    yield f"replicas    {wish.npus} NPUs / tp {advice.tp} = dp {advice.dp}"
     need = f"{wish.concurrency} wanted: {advice.hosts} host{'s' if advice.hosts > 1 else ''}"
     yield f"concurrency dp {advice.dp} × {advice.sequences} = {total} at once a host; {need}"

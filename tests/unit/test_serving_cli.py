@@ -161,4 +161,15 @@ def test_advise(run) -> None:  # type: ignore[no-untyped-def]
     done = run("advise", "--npus", "16", "--concurrency", "500", "--context", "32768")
     assert done.code == 0 and "preset: high-throughput" in done.out and "2 hosts" in done.out
     assert run("advise", "--context", "300000").code == 2
-    assert run("advise", "--model", "nothing").code == 2
+    unknown = run("advise", "--model", "nothing")
+    assert unknown.code == 2 and "known: Qwen3.5-27B" in unknown.err and "--weights-gb" in unknown.err
+
+
+def test_advise_spreads_experts(run) -> None:  # type: ignore[no-untyped-def]
+    words = ("--model", "o/Qwen3-235B-A22B-W8A8", "--weights-gb", "235", "--shape", "moe", "--hardware", "a2")
+    told = run("advise", *words, "--experts-gb", "225").out
+    assert "10 GB / tp 1 + 225 GB of experts / 8 NPUs = 38.1 GB on each NPU" in told and "dp: 8" in told
+    large = run("advise", *words[:3], "700", *words[4:])
+    assert (
+        large.code == 0 and "2 standalone hosts carry one group" in large.out and "enable-expert-parallel" in large.out
+    )

@@ -74,6 +74,22 @@ def test_a_kv_configuration_of_nonsense_is_named(tmp_path: Path, config: Any, ru
     assert rule in {one.rule for one in found}, "\n".join(map(str, found))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "args", "refused"),
+    [
+        ({"weights_gb": 400}, {"enable-expert-parallel": True}, False),  # 25 GB on each of 16
+        ({"weights_gb": 400}, {}, True),  # every rank holds all: 100 GB on each of its 4
+        ({"weights_gb": 1000}, {"enable-expert-parallel": True}, True),
+        ({"weights_gb": 400, "experts_gb": 100}, {"enable-expert-parallel": True}, True),  # 300 / 4 are not spread
+        ({}, {}, False),
+    ],
+)
+def test_experts_are_reckoned_over_their_group(tmp_path: Path, sizes: Any, args: Any, refused: bool) -> None:
+    model = {"weights": "o/m", "shape": "moe", **sizes}
+    found = findings(tmp_path, {"shape": "single", "vars": {"model": model, "tp": 4, "dp": 4, "vllm_args": args}})
+    assert ("QC408" in {one.rule for one in found}) == refused
+
+
 FIRST: dict[str, Any] = {"shape": "single", "vars": {"deployment": "first", "npus": [0, 1]}}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qcluster.serving.catalogue import hardware
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
-from qcluster.serving.memory import budget
+from qcluster.serving.memory import Budget, budget
 from qcluster.serving.options import number
 
 
@@ -67,8 +67,10 @@ def tight(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "0.95 at most", seat.placement, "vllm_args")
 
 
-def _budget(subject: Subject, seat: Seat):  # type: ignore[no-untyped-def]
-    return budget(subject.deployment, seat.placement, number(seat.flags, "gpu-memory-utilization") or 0.9)
+def _budget(subject: Subject, seat: Seat) -> Budget | None:
+    share = number(seat.flags, "gpu-memory-utilization") or 0.9
+    ranks = seat.instance.dp_size if "enable-expert-parallel" in seat.flags else 1
+    return budget(subject.deployment, seat.placement, share, ranks)
 
 
 def weights_fit(subject: Subject) -> Iterator[Fault]:
@@ -76,7 +78,8 @@ def weights_fit(subject: Subject) -> Iterator[Fault]:
         room = _budget(subject, seat)
         if room and room.cache_gb <= 0:
             what = f"{room.weights_gb:.0f} GB of weights a NPU leave no room for the cache in {room.usable_gb:.0f} GB"
-            yield Fault(what, "a larger tp", seat.placement, "tp")
+            hint = "a larger dp or tp" if subject.deployment.moe else "a larger tp"
+            yield Fault(what, hint, seat.placement, "tp")
 
 
 def one_request_fits(subject: Subject) -> Iterator[Fault]:
