@@ -161,7 +161,9 @@ def test_one_host_downloads_and_the_others_get_the_same_from_it(place: Path) -> 
     assert fleet.do(weights_agree, "p1").failed == ""
     again = fleet.up()
     assert failures(again) == {} and not any(report.changed for report in again.values())
-    (fleet.path("d1") / "model-1.safetensors").write_bytes(b"\1" * 300000)
+    damaged = fleet.path("d1") / "model-1.safetensors"
+    damaged.write_bytes(b"\1" * 300000)
+    os.utime(damaged, (1, 1))
     healed = fleet.up()
     assert failures(healed) == {} and healed["d1"].changed and not healed["p1"].changed
     assert len(fleet.calls) == 1, "what a peer has is never downloaded again"
