@@ -99,12 +99,14 @@ class Lines:
         return bool(reached) and before == reached
 
     def _repeats(self, event: HostFinished) -> bool:
-        """Whether a rescue ends the run (`end_run`) with the words of the failure that it rescued from."""
+        """Whether a rescue ends the run (`end_run`) with words that some host's failure began with, and no others."""
         message = event.result.message
         if not (event.result.bad and message):
             return False
-        before, self._told[event.host] = self._told.get(event.host, ""), message
-        return before == message and self._modules.get(event.uid) == "end_run"
+        if self._modules.get(event.uid) == "end_run":
+            return any(before.startswith(message) for before in self._told.values())
+        self._told[event.host] = message
+        return False
 
     def _worth(self, result: TaskResult) -> bool:
         if result.bad:

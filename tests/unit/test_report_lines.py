@@ -92,8 +92,9 @@ def test_commands_are_shown_from_three_v_on() -> None:
 
 @pytest.mark.parametrize(("module", "told"), [("end_run", 1), ("copy", 2)])
 def test_a_rescue_that_ends_the_run_does_not_say_it_again(module: str, told: int) -> None:
-    failure = finished("a", Status.FAILED, message="no disk")
-    events: list[Event] = [failure, TaskStarted(1.5, "p", "End", "t1", "up.yaml:9", module), failure]
+    failure = finished("b", Status.FAILED, message="no disk\nsee df")
+    again = finished("a", Status.FAILED, message="no disk")  # `run_once` is on the first host, with the first line
+    events: list[Event] = [failure, TaskStarted(1.5, "p", "End", "t1", "up.yaml:9", module), again]
     assert "\n".join(lines(Style(), events)).count("no disk") == told
 
 
