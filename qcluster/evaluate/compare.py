@@ -53,7 +53,8 @@ def verdict(
 def failures(one: Measured) -> Iterator[Remark]:
     if one.load and one.load.failed:
         count = one.load.completed + one.load.failed
-        yield Remark(True, f"{one.point.name}: {one.load.failed} of {count} requests failed")
+        text = f"{one.load.failed} of {count} requests failed; the engines' logs say why (qcluster doctor)"
+        yield Remark(True, f"{one.point.name}: {text}")
     if one.load and not one.load.completed:
         yield Remark(True, f"{one.point.name}: no request was answered")
 
