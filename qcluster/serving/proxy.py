@@ -14,7 +14,8 @@ from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
 from qcluster.serving.settings import Placement, problem_at, problem_of, read
 from qcluster.templating import Templar, TemplateError
 
-_PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir")
+_PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir", "proxy_port", "proxy_kind", "proxy", "image")
+"""What a host that only runs the proxy may say of itself."""
 LAYERWISE = "MooncakeLayerwiseConnector"
 
 
@@ -26,14 +27,17 @@ def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: 
     seat = _seat(deployment, prefill[0], problems)
     address = seat.address
     settings = prefill[0].settings
-    kind = _kind(settings.proxy_kind, settings.connector)
+    port = _own(seat, "proxy_port", settings.proxy_port)
+    kind = _kind(_own(seat, "proxy_kind", settings.proxy_kind), settings.connector)
     image = images(deployment, prefill[0])
+    if settings.container_runtime == "docker" and (own := _own(seat, "image", "")):
+        image = (own,)
     return ProxyPlan(
         host=seat.host.name,
         address=address,
-        port=settings.proxy_port,
+        port=port,
         kind=kind,
-        argv=tuple(_argv(kind, deployment, (address, settings.proxy_port), instances)),
+        argv=tuple(_argv(kind, deployment, (address, port), instances)),
         image=image[0] if image else "",
         container=f"qcluster-{deployment.name}-proxy",
         labels={},
@@ -41,6 +45,12 @@ def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: 
         digest="",
         images=image,
     )
+
+
+def _own(seat: Placement, name: str, otherwise: Any) -> Any:
+    """What the proxy's host says, where it says something."""
+    said = name in seat.variables or (name == "proxy_kind" and "proxy" in seat.variables)
+    return getattr(seat.settings, name) if said else otherwise
 
 
 def proxy_only(deployment: Deployment, hosts: Sequence[HostPlan]) -> Iterator[HostPlan]:

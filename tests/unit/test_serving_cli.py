@@ -91,7 +91,7 @@ def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 def test_check_compares_inventories(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     both = run("check", example("1p1d"), example("single-a3"))
-    assert both.code == 2 and both.out.splitlines()[-1] == "1 error, 1 warning, 3 remarks"
+    assert both.code == 2 and both.out.splitlines()[-1] == "1 error, 1 warning, 2 remarks"
     last = both.out.splitlines()[-2]
     assert last.startswith("error    QC416") and "single-a3.yaml:11" in last and "1p1d.yaml" in last
     (tmp_path / "bad.yaml").write_text("all: {vars: {hardware: a3}}")

@@ -348,6 +348,20 @@ def test_binding(tmp_path: Path) -> None:
     assert bound.instances[0].env["HCCL_SOCKET_IFNAME"] == "enp1s0" and bound.instances[0].hardware == "a3"
 
 
+def test_the_proxys_host_may_say_its_port_and_image(tmp_path: Path) -> None:
+    gateway = {
+        "ansible_host": "10.0.0.9",
+        "proxy_port": 8080,
+        "image": "local/vllm-ascend:v0.23.0",
+        "proxy": "vllm-router",
+    }
+    hosts = {"prefill": {"p1": {}}, "decode": {"d1": {}}, "proxy": {"g": gateway}}
+    plan = plan_of(tmp_path, hosts=hosts)
+    assert plan.proxy and (plan.proxy.port, plan.proxy.kind) == (8080, "vllm-router")
+    assert plan.proxy.images == ("local/vllm-ascend:v0.23.0",) and plan.instances[0].image.startswith("quay.io")
+    assert [use.first for use in plan.ports if use.purpose == "proxy"] == [8080]
+
+
 def test_a_host_for_the_proxy_alone(tmp_path: Path) -> None:
     hosts = {
         "prefill": {"p1": {"ansible_host": "10.0.0.1"}},

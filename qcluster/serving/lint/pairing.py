@@ -8,6 +8,7 @@ from typing import Any
 from qcluster.serving import versions
 from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
+from qcluster.serving.flags import spelling
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
 from qcluster.serving.proxy import LAYERWISE
 
@@ -66,7 +67,14 @@ def other_side(subject: Subject) -> Iterator[Fault]:
             stated = _sides(_point_to_point(seat)).get(other.instance.role, {}).get("tp_size", other.instance.tp)
             if str(stated) != str(other.instance.tp):
                 what = f"kv-transfer-config says tp_size {stated} for {other.instance.role}, it has {other.instance.tp}"
-                yield Fault(what, "both sides must name the same sizes", seat.placement, "vllm_args")
+                typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
+                hint = (
+                    "both sides must name the same sizes"
+                    if typed
+                    else f"the same tp on every {other.instance.role} host"
+                )
+                at = (seat.placement, "vllm_args") if typed else (other.placement, "tp")
+                yield Fault(what, hint, *at)
 
 
 def missing_sides(subject: Subject) -> Iterator[Fault]:

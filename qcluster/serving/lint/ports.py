@@ -72,16 +72,15 @@ def adxl_range(subject: Subject) -> Iterator[Fault]:
 
 
 def ephemeral(subject: Subject) -> Iterator[Fault]:
-    """Hosts with the same ports share a finding: it has one remedy."""
-    exposed: dict[str, list[PortUse]] = {}
-    for host in subject.plan.hosts:
-        inside = [use for use in subject.plan.ports if use.host == host.name and _exposed(use)]
-        if inside:
-            exposed.setdefault(spans((use.first, use.last) for use in inside), []).append(inside[0])
-    for ports, uses in exposed.items():
-        names = ", ".join(use.host for use in uses)
-        what = f"ports {ports} of {names} lie in the range that Linux gives to outgoing connections"
-        yield Fault(what, RESERVE.format(ports), place_of(subject, uses[0]), "kv_port")
+    """One finding and one remedy for all hosts: what only some of them use does no harm on the others."""
+    inside = [use for use in subject.plan.ports if _exposed(use)]
+    if inside:
+        ports = spans((use.first, use.last) for use in inside)
+        first = next(host.name for host in subject.plan.hosts if host.name in {use.host for use in inside})
+        what = f"ports {ports} lie in the range that Linux gives to outgoing connections"
+        yield Fault(
+            what, RESERVE.format(ports), place_of(subject, next(u for u in inside if u.host == first)), "kv_port"
+        )
 
 
 def _exposed(use: PortUse) -> bool:

@@ -93,9 +93,9 @@ def one_request_fits(subject: Subject) -> Iterator[Fault]:
 def idle(subject: Subject) -> Iterator[Fault]:
     for note in subject.plan.notes:
         if note.id == "idle-npus":
-            name = note.what.partition(":")[0]
+            name, _, what = note.what.partition(": ")
             placement = next(one for one in subject.deployment.placements if one.host.name == name)
-            yield Fault(note.what, "a larger dp, or npus", placement, "dp")
+            yield Fault(what.rstrip("."), "a larger dp, or npus", placement, "dp")
 
 
 def split_cards(subject: Subject) -> Iterator[Fault]:
