@@ -22,13 +22,14 @@ exit 0
 """
 
 LOOK = r"""
-stamp=$1 id=$2 mooncake=$3 release=$4 image=$5; shift 5
+stamp=$1 id=$2 mooncake=$3 release=$4 vllm=$5 image=$6; shift 6
 said=$(docker run --rm "$@" "$image" bash -c '
   for file in /usr/local/Ascend/ascend-toolkit/set_env.sh /usr/local/Ascend/nnal/atb/set_env.sh; do
     [ ! -r "$file" ] || . "$file"
   done
   export LD_LIBRARY_PATH=/usr/local/Ascend/ascend-toolkit/latest/python/site-packages:/usr/local/lib:$LD_LIBRARY_PATH
   pip show vllm-ascend 2>/dev/null | sed -n "s/^Version: /version /p"
+  pip show vllm 2>/dev/null | sed -n "s/^Version: /vllm /p"
   python3 -c "
 try:
     import mooncake.engine
@@ -36,7 +37,7 @@ try:
 except ModuleNotFoundError:
     print(\"mooncake no\")
 except Exception as error:
-    print(\"mooncake unknown\", error)
+    print(\"mooncake broken:\", type(error).__name__, error)
 "
   echo end
 ') || { echo "the image cannot be run: $said"; exit 1; }
@@ -47,6 +48,19 @@ case $said in *"mooncake no"*)
     echo "the image has no Mooncake, so KV cannot be transferred: use an official image"
     exit 1
   fi ;;
+*"mooncake broken"*)
+  if [ "$mooncake" = yes ]; then
+    printf '%s\n' "$said" | grep "mooncake broken"
+    echo "so KV cannot be transferred: is the driver mounted? (image_check: false goes on without this look)"
+    exit 1
+  fi ;;
+esac
+inside=$(printf '%s\n' "$said" | sed -n 's/^vllm //p')
+case $vllm:$inside in
+  [0-9]*:[0-9]*) case $inside in
+    "$vllm"*) ;;
+    *) echo "the image holds vLLM $inside, $release is made for $vllm"; exit 1 ;;
+  esac ;;
 esac
 version=$(printf '%s\n' "$said" | sed -n 's/^version //p')
 case $release:$version in
@@ -82,8 +96,16 @@ class ImageHolds:
         if lines[1:] == lines[:1]:
             return Decision()
         mooncake = "yes" if call.args["mooncake"] else "no"
-        words = (_stamp(call), lines[0], mooncake, str(call.args["release"]), str(call.args["name"]))
+        release = str(call.args["release"])
+        words = (_stamp(call), lines[0], mooncake, release, _vllm(release), str(call.args["name"]))
         return Decision((sh(LOOK, *words, *_mounts(call), timeout=300),), changed=False, finish=_finish)
+
+
+def _vllm(release: str) -> str:
+    """The version of vLLM that a listed release is made for."""
+    from qcluster.serving import catalogue
+
+    return str(catalogue.releases()["releases"].get(release, {}).get("vllm", ""))
 
 
 def _stamp(call: Call) -> str:

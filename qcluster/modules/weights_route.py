@@ -20,6 +20,7 @@ from qcluster.modules.sending import open_way
 from qcluster.modules.spread import Route, Seen
 from qcluster.modules.streams import note
 from qcluster.modules.weights import expected
+from qcluster.modules.weights_elsewhere import elsewhere
 
 FACT, ROUTE = "qcluster_weights", "qcluster_weights_route"
 TOOLS = {"modelscope": ("modelscope",), "huggingface": ("hf", "huggingface-cli"), "rsync": ("rsync",), "path": ()}
@@ -41,10 +42,11 @@ class WeightsRoute:
         if all(fact["whole"] for fact in known.values()):
             return _decided({host: Route(spread.HAVE) for host in known})
         how, _, said = str(call.args["source"]).partition(" ")
-        if how == "from" and said.strip() not in known:
-            return Report(failed=f"weights_source: from {said}: no such host among {', '.join(known)}")
         if call.check or how == "path":
             return _decided({host: Route(spread.FETCH) for host in known})
+        known |= elsewhere(call, reach, known)
+        if how == "from" and said.strip() not in known:
+            return Report(failed=f"weights_source: from {said}: no such host among {', '.join(known)}")
         disks = _disks(reach, known) if len(known) > 1 else dict.fromkeys(known, "")
         wrong = _not_shared(reach, known, disks)
         if wrong:

@@ -81,6 +81,7 @@ class Fleet:
     shared: tuple[str, ...] = ()
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    play: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         tool = self.folder / "bin" / "modelscope"
@@ -117,18 +118,18 @@ class Fleet:
 
     def up(self, source: str = "modelscope", **more: Any) -> dict[str, Report]:
         """What the role does: look, decide, fetch everywhere at once."""
-        for host in self.hosts:
+        for host in self.play or self.hosts:
             self.do(weights_found, host, source=source)
-        decided = self.do(weights_route, self.hosts[0], source=source, **more)
+        decided = self.do(weights_route, (self.play or self.hosts)[0], source=source, **more)
         if decided.failed:
-            return {self.hosts[0]: decided}
+            return {(self.play or self.hosts)[0]: decided}
         reports: dict[str, Report] = {}
 
         def one(host: str) -> None:
             route = self.facts[host]["qcluster_weights_route"]
             reports[host] = self.do(weights, host, source=source, route=route)
 
-        threads = [threading.Thread(target=one, args=(host,)) for host in self.hosts]
+        threads = [threading.Thread(target=one, args=(host,)) for host in (self.play or self.hosts)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -167,6 +168,25 @@ def test_one_host_downloads_and_the_others_get_the_same_from_it(place: Path) -> 
     healed = fleet.up()
     assert failures(healed) == {} and healed["d1"].changed and not healed["p1"].changed
     assert len(fleet.calls) == 1, "what a peer has is never downloaded again"
+
+
+def test_a_host_that_joins_gets_them_from_one_that_serves(place: Path) -> None:
+    fleet = Fleet(place, ("p1", "d1"), play=("p1",))
+    assert failures(fleet.up()) == {}
+    plan = {
+        "hosts": [
+            {"name": host, "state_dir": str(place / host), "containers": [], "address": "127.0.0.1"}
+            for host in ("p1", "d1")
+        ],
+        "instances": [{"host": host, "argv": ["vllm", "serve", str(fleet.path(host))]} for host in ("p1", "d1")],
+        "model": {"name": "a model of no recipe"},
+    }
+    for facts in fleet.facts.values():
+        facts["qcluster_plan"] = plan
+    fleet.facts["p1"].pop("qcluster_weights")
+    fleet.play = ("d1",)
+    assert failures(fleet.up()) == {}
+    assert [call.split()[0] for call in fleet.calls] == ["p1"]
 
 
 def test_a_shared_folder_is_proven_and_filled_once(place: Path) -> None:

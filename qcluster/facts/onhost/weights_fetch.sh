@@ -35,11 +35,12 @@ run() { # in the background, so that a signal ends it and not the other way roun
 }
 
 boxed() { # a command in the image that the engines will use
+  if [ "$(id -u)" != 0 ]; then set -- --user "$(id -u):$(id -g)" -e HOME="$cache" "$image" "$@"; else set -- "$image" "$@"; fi
   docker run --rm -i --name "$box" --net=host --entrypoint "" \
     -v "$(dirname "$path"):$(dirname "$path")" -v "$cache:$cache" \
     -e MODELSCOPE_CACHE -e HF_HOME -e MODELSCOPE_ENDPOINT -e MODELSCOPE_DOMAIN -e MODELSCOPE_API_TOKEN \
     -e MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT -e HF_ENDPOINT -e HF_TOKEN -e REQUESTS_CA_BUNDLE \
-    -e http_proxy -e https_proxy -e no_proxy "$image" "$@"
+    -e http_proxy -e https_proxy -e no_proxy "$@"
 }
 
 image_is_there() {
