@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from qcluster.diagnose import milestones
 from qcluster.diagnose.catalogue import Match, diagnose, exceptions
 from qcluster.diagnose.milestones import Position
+from qcluster.errors import UnreachableError
 
 LAST_LINES = 15
 MANY_UP = 4
@@ -62,6 +63,8 @@ class Failure:
     host: str
     at: float
     what: str
+    lost: bool = False
+    """The host cannot be reached: its engines may be well."""
 
 
 class Board:
@@ -105,7 +108,7 @@ class Board:
         elif news.kind == "container":
             self._fail(Failure(news.name, news.host, now, f"is {' '.join(news.words)}"))
         elif news.kind == "lost":
-            self._fail(Failure(news.host, news.host, now, news.text))
+            self._fail(Failure(news.host, news.host, now, news.text, lost=True))
         return []
 
     def _fail(self, failure: Failure) -> None:
@@ -139,6 +142,7 @@ class Board:
             "instances": {name: position.milestone.id for name, position in self.positions.items()},
             "failed_instances": {failure.name: failure.what for failure in self.failures},
             "cause": found.name if found else "",
+            **({"exit": UnreachableError.exit_code} if found and found.lost else {}),
         }
 
 
@@ -161,6 +165,8 @@ def explain(board: Board) -> str:
     """The failure in full: which engine, why as far as known, its last lines, and what became of the others."""
     first = cause(board)
     assert first is not None
+    if first.lost:
+        return "\n".join([f"{first.what}; engines that run there go on", *_others(board, first)])
     place = board.positions.get(first.name)
     after = f" after `{place.text}`" if place else ""
     lines = [f"{first.name} on {first.host} {first.what}{after}"]

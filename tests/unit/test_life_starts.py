@@ -108,6 +108,15 @@ def test_a_dead_container_and_a_lost_host_end_the_wait() -> None:
     assert [failure.what for failure in here.failures] == ["is exited", "connection refused"]
 
 
+def test_a_lost_host_is_unreachable_not_failed() -> None:
+    here = board("p1-0")
+    here.apply(News("lost", host="p1", text="p1: no route to host"), 2.0)
+    assert here.values()["exit"] == 3
+    assert explain(here).splitlines()[0] == "p1: no route to host; engines that run there go on"
+    here.apply(News("container", "p1-0", "p1", ("exited",)), 1.0)
+    assert "exit" not in here.values()
+
+
 def test_a_stall_is_told_once_for_each_place() -> None:
     here = board("p1-0")
     assert [name for name, _ in here.stalls(10_000.0)] == ["p1-0"]
