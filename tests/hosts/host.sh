@@ -1,10 +1,11 @@
 #!/bin/sh
 # Becomes one host: run inside its network namespace and a mount and UTS namespace of its own
-# (`ip netns exec NS unshare -m -u sh host.sh NAME ADDRESS FOLDER REGISTRY SIM`). SIM holds the simulated NPU tools. Prints `ready` once sshd and dockerd answer.
+# (`ip netns exec NS unshare -m -u sh host.sh NAME ADDRESS FOLDER REGISTRY SIM PROJECT`). SIM holds the simulated NPU
+# tools, which run the code in PROJECT. Prints `ready` once sshd and dockerd answer.
 # Everything it changes is on tmpfs layers that vanish with the namespace; `pivot_root`, because under `chroot`
 # a `docker exec` would land in the machine's own root.
 set -eu
-name=$1 address=$2 folder=$3 registry=$4 sim=$5
+name=$1 address=$2 folder=$3 registry=$4 sim=$5 project=$6
 
 mount --make-rprivate /
 mkdir -p "$folder/layers" "$folder/root"
@@ -48,6 +49,9 @@ mkdir -p var/lib/docker .old
 mount -t tmpfs -o size=2g docker var/lib/docker
 
 # The NPUs are simulated: the driver's tools, its files, and what they say come from SIM, shared by all hosts.
+# Their code is this checkout's, wherever that lies.
+mkdir -p ".$project"
+mount --bind "$project" ".$project"
 mkdir -p ".$sim" usr/local/bin usr/local/dcmi usr/local/Ascend/driver/tools usr/local/Ascend/driver/lib64
 mount --bind "$sim" ".$sim"
 for tool in npu-smi hccn_tool modelscope; do
@@ -59,6 +63,7 @@ cp "$sim/hosts/$name/etc/hccn.conf" "$sim/hosts/$name/etc/ascend_install.info" e
 cp "$sim/hosts/$name/usr/local/Ascend/driver/version.info" usr/local/Ascend/driver/version.info
 
 mkdir -p etc/qcluster-test
+cp "${0%/*}/docker.sh" etc/qcluster-test/docker.sh
 cp "$folder/../host_key" etc/qcluster-test/host_key
 cp "$folder/../id_ed25519.pub" etc/qcluster-test/authorized_keys
 chmod 600 etc/qcluster-test/host_key
@@ -74,14 +79,7 @@ ip link set lo up
 /usr/sbin/sshd -o "ListenAddress=$address" -o Port=22 -o PidFile=/run/sshd.pid -o MaxStartups=100:30:200 \
     -o PermitRootLogin=yes -o PasswordAuthentication=no -o AuthorizedKeysFile=/etc/qcluster-test/authorized_keys \
     -o StrictModes=no -h /etc/qcluster-test/host_key
-dockerd --bridge=none --iptables=false --ip-forward=false --ip-masq=false --insecure-registry "$registry" \
-    --pidfile /run/docker.pid --exec-opt native.cgroupdriver=cgroupfs >/var/log/dockerd.log 2>&1 &
-tries=100
-until docker version >/dev/null 2>&1; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || { tail -n 20 /var/log/dockerd.log; exit 1; }
-    sleep 0.1
-done
+sh /etc/qcluster-test/docker.sh "$registry"
 echo ready
 # The parent ends this host by ending this process: everything that it started goes with it.
 trap 'kill $(cat /run/docker.pid /run/sshd.pid) 2>/dev/null; exit 0' TERM INT

@@ -9,11 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from machine import Machine, end, sh
+from real_registry import Registry
 
 from qcluster.lab import furnish, toolbox
 from qcluster.lab.layout import Lab, LabHost
@@ -24,40 +26,6 @@ NETWORK = "10.213.77"
 REGISTRY = f"{NETWORK}.1:5000"
 
 
-def sh(*command: str | Path, **options: object) -> str:
-    """Run to success; the output."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
-    if done.returncode:
-        raise RuntimeError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")
-    return str(done.stdout)
-
-
-@dataclass
-class Machine:
-    """One host. `process` is its init: ending it ends the host."""
-
-    name: str
-    address: str
-    namespace: str
-    process: subprocess.Popen[str]
-
-    def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> str:
-        """A command inside the host, past SSH."""
-        entered = ("nsenter", "-t", str(self._init()), "-m", "-u", "-n", "--", *command)
-        told = subprocess.run(entered, capture_output=True, input=stdin, timeout=120)
-        done = subprocess.CompletedProcess(entered, told.returncode, told.stdout.decode(), told.stderr.decode())
-        if check and done.returncode:
-            raise RuntimeError(f"{self.name}: {command}: {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout
-
-    def _init(self) -> int:
-        return self.process.pid
-
-    def link(self, state: str) -> None:
-        """Cut the host off (`down`) or join it again (`up`)."""
-        sh("ip", "netns", "exec", self.namespace, "ip", "link", "set", "eth0", state)
-
-
 @dataclass
 class Cluster:
     """The hosts, their network, the controller's namespace, the key that opens them, and the registry."""
@@ -65,6 +33,10 @@ class Cluster:
     folder: Path
     prefix: str
     machines: dict[str, Machine] = field(default_factory=dict)
+    registry: Registry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.folder, self.controller(["docker-registry", "serve"]))
 
     @property
     def key(self) -> Path:
@@ -94,7 +66,7 @@ def cluster(folder: Path, names: Sequence[str]) -> Iterator[Cluster]:
         _simulate(made, names)
         stack.enter_context(_bridge(prefix))
         stack.enter_context(_joined(prefix, "ctl", f"{NETWORK}.1"))
-        stack.enter_context(_registry(made))
+        stack.enter_context(made.registry)
         for number, name in enumerate(names):
             made.machines[name] = stack.enter_context(_machine(made, name, _address(number)))
         made.known_hosts.write_text(_known(made), encoding="utf-8")
@@ -158,29 +130,11 @@ def _joined(prefix: str, name: str, address: str) -> Iterator[str]:
 
 
 @contextmanager
-def _registry(made: Cluster) -> Iterator[None]:
-    store, config = made.folder / "registry", made.folder / "registry.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {store}}}}}\n"
-        f"http: {{addr: '{REGISTRY}'}}\n",
-        encoding="utf-8",
-    )
-    with (made.folder / "registry.log").open("w") as log:
-        process = subprocess.Popen(
-            made.controller(["docker-registry", "serve", str(config)]), stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        finally:
-            end(process)
-
-
-@contextmanager
 def _machine(made: Cluster, name: str, address: str) -> Iterator[Machine]:
     folder = made.folder / name
     folder.mkdir()
     with _joined(made.prefix, name, address) as namespace:
-        script = [str(HERE / "host.sh"), name, address, str(folder), REGISTRY, str(made.sim)]
+        script = [str(HERE / "host.sh"), name, address, str(folder), REGISTRY, str(made.sim), str(HERE.parents[1])]
         process = subprocess.Popen(
             ["ip", "netns", "exec", namespace, "unshare", "-m", "-u", "sh", *script],
             stdout=subprocess.PIPE,
@@ -190,7 +144,7 @@ def _machine(made: Cluster, name: str, address: str) -> Iterator[Machine]:
         )
         try:
             _wait_ready(process)
-            yield Machine(name, address, namespace, process)
+            yield Machine(name, address, namespace, f"{made.prefix}-net", process)
         finally:
             end(process)
             if process.stdout:
@@ -217,14 +171,3 @@ def _sweep(namespace: str) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def end(process: subprocess.Popen[str] | subprocess.Popen[bytes], seconds: float = 10.0) -> None:
-    """SIGTERM, then SIGKILL."""
-    process.terminate()
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if process.poll() is None:
-        process.kill()
-    process.wait()

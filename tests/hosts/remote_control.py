@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from real_hosts import NETWORK, REGISTRY, Cluster
 
@@ -21,6 +24,50 @@ class Ran:
     @property
     def text(self) -> str:
         return self.out + self.err
+
+
+def changed(document: str) -> dict[str, list[str]]:
+    """What a run in its JSON form says that it changed: host → tasks."""
+    tasks = [task for play in json.loads(document)["plays"] for task in play["tasks"]]
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        for host, result in task["hosts"].items():
+            if result["status"] == "changed":
+                found.setdefault(host, []).append(task["task"])
+    return found
+
+
+@dataclass
+class Running:
+    """`qcluster … -o ndjson` in the background; its events are read as they come."""
+
+    process: subprocess.Popen[str]
+    said: list[str] = field(default_factory=list)
+
+    def until(self, holds: Callable[[Mapping[str, Any]], bool], seconds: float = 120) -> Mapping[str, Any]:
+        """The first event that fits. Fails with all that was said when the run ends, or is ended, before."""
+        assert self.process.stdout
+        late = threading.Timer(seconds, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                self.said.append(line)
+                event = json.loads(line) if line.startswith("{") else {}
+                if holds(event):
+                    return event
+        finally:
+            late.cancel()
+        told = [line[:300] for line in self.said[-40:] if "CommandRan" not in line]
+        raise AssertionError("\n".join(["it never came that far:", *told]))
+
+    def kill(self) -> None:
+        """kill -9: no chance to tidy up."""
+        self.process.kill()
+        self.process.communicate()
+
+    def finish(self, seconds: float = 180) -> Ran:
+        said, _ = self.process.communicate(timeout=seconds)
+        return Ran(self.process.returncode, "".join(self.said) + said, "")
 
 
 @dataclass(frozen=True)
@@ -48,17 +95,25 @@ class Controller:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        """`qcluster …` in the background, for tests that interrupt it."""
-        return subprocess.Popen(
-            self.command(*args),
-            cwd=self.folder,
-            env=self.environ({}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
+    def start(self, *args: str) -> Running:
+        """`qcluster …` in the background, for tests that look at it or end it midway."""
+        return Running(
+            subprocess.Popen(
+                self.command(*args, "-o", "ndjson"),
+                cwd=self.folder,
+                env=self.environ({}),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                text=True,
+            )
         )
+
+    def colleague(self) -> Controller:
+        """Another operator: the same hosts and inventory from a directory of their own."""
+        folder = self.folder / "colleague"
+        folder.mkdir()
+        return replace(self, folder=folder)
 
     def inventory(self, **changes: str) -> Path:
         """1P1D over the two hosts, with a few NPUs each so that 2 cores carry it."""
