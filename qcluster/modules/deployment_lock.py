@@ -24,8 +24,12 @@ dir=$1 mine=$2 stale=$3
 umask 077
 mkdir -p "$dir" || exit 73
 [ "$stale" = break ] && rm -rf "$dir/lock"
+if [ -d "$dir/lock" ] && [ ! -s "$dir/lock/owner" ]; then # its taker is just writing, or died before it could
+  sleep 1
+  [ -s "$dir/lock/owner" ] || rm -rf "$dir/lock"
+fi
 if mkdir "$dir/lock" 2>/dev/null; then
-  printf '%s\n' "$mine" >"$dir/lock/owner"
+  printf '%s\n' "$mine" >"$dir/lock/owner" || { rm -rf "$dir/lock"; exit 74; }
 elif [ "$(cat "$dir/lock/owner" 2>/dev/null)" != "$mine" ]; then
   cat "$dir/lock/owner" 2>/dev/null
   exit 75

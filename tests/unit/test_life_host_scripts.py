@@ -298,6 +298,11 @@ def test_a_lock_of_a_dead_run_of_this_machine_is_stale(machine: Machine) -> None
     assert locked(machine, owner("up")).failed == ""
 
 
+def test_a_lock_whose_taker_died_before_it_said_who_is_nobodys(machine: Machine) -> None:
+    (machine.folder / "state" / "lock").mkdir(parents=True)
+    assert locked(machine, owner("up")).failed == ""
+
+
 def test_when_one_host_is_locked_all_are_released(machine: Machine) -> None:
     other = json.dumps({"who": "eve", "where": "elsewhere", "pid": 7})
     fleet: Mapping[str, Transport] = {"a": machine.transport, "b": machine.transport}
