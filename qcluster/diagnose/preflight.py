@@ -95,8 +95,8 @@ class Question:
 def judge(question: Question) -> tuple[Finding, ...]:
     """Everything that stands in the way, errors first."""
     checks = (
-        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _driver_needs, _clock,
-        _hccn, _foreign, _others,
+        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _driver_needs, _cann,
+        _clock, _hccn, _foreign, _others,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(question)]
     return tuple(sorted(found, key=lambda finding: finding.level != "error"))
@@ -201,7 +201,7 @@ def _memory(q: Question) -> Iterator[Finding]:
     free, wanted = q.facts.get("memory_available_kib", 0), ENGINE_MEMORY * len(q.instances)
     if free and free < wanted and not q.ours:
         what = (
-            f"{free // GIB} GiB of memory are free for {len(q.instances)} engines, at least {wanted // GIB} are wanted"
+            f"{free // GIB} GiB of memory are free for {len(q.instances)} engines, wanted are {wanted // GIB} or more"
         )
         yield Finding("warning", "memory", what, "end what else runs here: weights pass through the page cache")
 
@@ -213,6 +213,14 @@ def _driver(q: Question) -> Iterator[Finding]:
     if wanted and have and _numbers(have) < _numbers(wanted):
         what = f"driver {have} is older than {wanted}, which {q.release} is made for"
         yield Finding("warning", "driver", what, "upgrade it if engines fail with EI or EL codes (vllm-ascend#5468)")
+
+
+def _cann(q: Question) -> Iterator[Finding]:
+    """An image brings its CANN; without one the host must have it (vllm-ascend's installation.md)."""
+    wanted, have = str(catalogue.release_entry(q.release).get("cann", "")), q.facts.get("cann", "")
+    if q.native and not have.startswith(wanted):
+        what = f"CANN {have} is installed, {q.release} is made for {wanted}" if have else f"no CANN {wanted} is there"
+        yield Finding("warning", "cann", what, "install it under /usr/local/Ascend, or choose the release that it fits")
 
 
 def _driver_needs(q: Question) -> Iterator[Finding]:

@@ -41,6 +41,9 @@ echo ==clock; date +%s.%N
 echo ==os; cat "$root/etc/os-release" 2>/dev/null || cat /etc/os-release 2>/dev/null
 echo ==npu; npu-smi info 2>&1
 echo ==driver; cat "$root/usr/local/Ascend/driver/version.info" 2>/dev/null
+echo ==cann; for at in ascend-toolkit/latest cann; do
+  cat "$root/usr/local/Ascend/$at"/*-linux/ascend_toolkit_install.info 2>/dev/null && break
+done
 echo ==davinci; ls -d "$root"/dev/davinci[0-9]* 2>/dev/null | sed 's,.*/davinci,,'
 echo ==hccn; test -s "$root/etc/hccn.conf" && echo yes
 echo ==address; ip -o -4 addr show 2>/dev/null
@@ -96,6 +99,8 @@ class HostState:
     tools: frozenset[str]
     ports: Ports
     jemalloc: tuple[str, ...] = field(default=())
+    cann: str = ""
+    """Version of the toolkit on the host itself, empty where there is none."""
 
     @property
     def hardware(self) -> str:
@@ -137,6 +142,7 @@ def parse(outcome: Outcome) -> HostState:
         tools=frozenset(part.get("tools", [])),
         ports=ports.read(part),
         jemalloc=tuple(part.get("jemalloc", [])),
+        cann=_assignments(part.get("cann", [])).get("version", ""),
     )
 
 

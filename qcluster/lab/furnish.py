@@ -42,7 +42,8 @@ def lay_out(lab: Lab, host: LabHost) -> None:
     root = lab.root(host.name)
     for old in [*root.glob("dev/davinci*"), *root.glob("lab/npu/*")]:
         old.unlink()
-    for folder in ("home", "lab/npu", "lab/use", "etc", "dev", "usr/local/Ascend/driver/tools", "proc/sys/net/ipv4"):
+    tools = "usr/local/Ascend/driver/tools"
+    for folder in ("home", "lab/npu", "lab/use", "etc", "dev", tools, CANN, "proc/sys/net/ipv4"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for npu in host.npus:
         (root / f"lab/npu/{npu}").write_text(npu_file(host, npu))
@@ -52,6 +53,9 @@ def lay_out(lab: Lab, host: LabHost) -> None:
             (lab.directory / "fabric" / address).write_text(f"{host.name} {npu}\n")
     _write(root, _system_files(host))
     (root / "lab/host").write_text(host_file(host))
+
+
+CANN = "usr/local/Ascend/ascend-toolkit/latest/aarch64-linux"
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -66,6 +70,7 @@ def _system_files(host: LabHost) -> dict[str, str]:
         "etc/hccn.conf": hccn_conf(host),
         "etc/ascend_install.info": "UserName=HwHiAiUser\nDriver_Install_Status=complete\n",
         "usr/local/Ascend/driver/version.info": version_info(host),
+        f"{CANN}/ascend_toolkit_install.info": "package_name=Ascend-cann-toolkit\nversion=9.1.0\narch=aarch64\n",
         "proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n",
         "proc/sys/net/ipv4/ip_local_reserved_ports": "36000-36511,60000-60031\n",
     }

@@ -44,6 +44,7 @@ def as_facts(state: HostState, address: str) -> dict[str, Any]:
         "os": state.os_release.get("ID", ""),
         "os_version": state.os_release.get("VERSION_ID", ""),
         "driver": state.driver,
+        "cann": state.cann,
         "davinci": list(state.davinci),
         "hccn": state.hccn,
         "npus": [one.physical_id for one in npus],

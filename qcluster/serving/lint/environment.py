@@ -199,7 +199,7 @@ def host_runtime(subject: Subject) -> Iterator[Fault]:
             what = (
                 f"container_runtime: host needs CANN {row.get('cann', '?')} and Python {row.get('python', '?')} there"
             )
-            yield Fault(what, "qcluster up checks it", seat.placement, "container_runtime")
+            yield Fault(what, "qcluster up looks for CANN, pip for Python", seat.placement, "container_runtime")
 
 
 RULES = (
