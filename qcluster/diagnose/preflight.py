@@ -200,9 +200,7 @@ def _room(q: Question) -> Iterator[Finding]:
 def _memory(q: Question) -> Iterator[Finding]:
     free, wanted = q.facts.get("memory_available_kib", 0), ENGINE_MEMORY * len(q.instances)
     if free and free < wanted and not q.ours:
-        what = (
-            f"{free // GIB} GiB of memory are free for {len(q.instances)} engines, wanted are {wanted // GIB} or more"
-        )
+        what = f"{free // GIB} GiB of memory are free, {len(q.instances)} engines want {wanted // GIB} or more"
         yield Finding("warning", "memory", what, "end what else runs here: weights pass through the page cache")
 
 
