@@ -41,6 +41,7 @@ class Batch:
         self.over = False
         self.bad: set[str] = set()
         self.failed: set[str] = set()
+        self.left: set[str] = set()
         self._all_hosts = all_hosts
         self._answers: dict[str, tuple[int, Answered | QclusterError]] = {}
         self._begun: set[tuple[Key, str]] = set()
@@ -75,6 +76,8 @@ class Batch:
     def advance(self, host: str, answer: Answer) -> None:
         """Tell a host's walk what came of its step, and let it find the next one."""
         place = self.places[host]
+        if place.next is None:
+            return  # it was lost
         try:
             place.next = place.steps.send(answer)
         except StopIteration as end:
@@ -86,6 +89,12 @@ class Batch:
         """This host does nothing more in this play."""
         self.places[host].steps.close()
         self.places[host].next = None
+
+    def leave(self, host: str) -> None:
+        """This host has ended the play for itself: it is none of the play's hosts any more."""
+        self.left.add(host)
+        self.stop(host)
+        self._magic = self._play_magic()
 
     def end(self, for_all: bool) -> None:
         """No host of this batch goes on; `for_all`: nor do the batches after it."""
@@ -151,8 +160,12 @@ class Batch:
             titles[place] = _rendered(step.task.title, self.job(host, step))
         return titles[place]
 
-    def settle(self, host: str, step: Step, done: Done, everywhere: Iterable[str] = ()) -> bool:
-        """Take a result over: facts, notifications, counters, events. True where the host failed by it.
+    def settle(self, host: str, step: Step, done: Done) -> None:
+        """Take a result over, and let the host go on."""
+        self.advance(host, self.take(host, step, done))
+
+    def take(self, host: str, step: Step, done: Done, everywhere: Iterable[str] = ()) -> Answer:
+        """Take a result over: facts, notifications, counters, events. Gives what its walk is to be told.
 
         `everywhere`: the hosts that a `run_once` result counts for.
         """
@@ -165,9 +178,7 @@ class Batch:
             self.world.fatal[host] = done.fatal
         if result.status is Status.UNREACHABLE and not result.ignored:
             self.lose(host)
-        else:
-            self.advance(host, answer)
-        return answer.failed
+        return answer
 
     def lose(self, host: str) -> None:
         """A host cannot be reached: it is out of this and all later plays."""
@@ -232,8 +243,9 @@ class Batch:
             raise QclusterError(f"The requested handler '{name}' was not found in the play's handlers")
 
     def _play_magic(self) -> Mapping[str, Any]:
-        alive = [host for host in self._all_hosts if host not in self.world.failed | self.world.unreachable]
-        here = [host for host in self.hosts if host in alive]
+        gone = self.world.failed | self.world.unreachable | self.left
+        alive = [host for host in self._all_hosts if host not in gone]
+        here = [host for host in self.world.inventory.hosts if host in alive and host in self.hosts]
         return {
             "play_hosts": here,
             "ansible_play_batch": here,

@@ -20,7 +20,7 @@ from qcluster.modules.base import Call, Reach
 from qcluster.modules.convert import boolean
 from qcluster.playbook.model import Task
 from qcluster.secret import Secret
-from qcluster.templating import OMIT, Templar
+from qcluster.templating import OMIT, Templar, TemplateError
 from qcluster.templating.compiled import Style
 from qcluster.transport.base import Transport
 
@@ -57,7 +57,20 @@ class Job:
             memory.facts,
             known.variables if known else {},
             ready.defaults,
+            {"ansible_host": self.host},
         )
+
+    def addressed(self, view: View) -> View:
+        """`view` as a delegated task sees it: where the host itself does not say how it is reached, the target does."""
+        if self.task.scope.get("delegate_to") is None:
+            return view
+        try:
+            target = self.target(Templar(view))
+        except TemplateError:
+            return view  # told where the target is needed
+        there = self.world.view_of(target)
+        words = {name: there[name] for name in ("ansible_host", "ansible_port", "ansible_user") if name in there}
+        return view.above({"ansible_host": target, **words, "ansible_delegated_vars": {target: Rendered(there)}})
 
     def flag(self, name: str, templar: Templar, default: bool = False) -> bool:
         """A keyword that is true or false, rendered."""
@@ -140,7 +153,7 @@ class Job:
         for name, value in merged.items():
             if isinstance(value, Secret):
                 raise TaskFailed(f"environment: {name} is a secret; an environment can be seen by others, use a file")
-        return {name: _text(value) for name, value in merged.items() if value is not OMIT}
+        return {name: str(value) for name, value in merged.items() if value is not OMIT}
 
     def reach(self, transport: Transport) -> Reach:
         """What an action may touch. Every host's connection is dressed with that host's own words."""
@@ -165,11 +178,6 @@ def template_file(view: View, folders: tuple[Path, ...], path: Path, settings: M
     told = {"template_path": str(path), "template_fullpath": str(path.resolve()), **settings.get("variables", {})}
     text = Templar(view.over(told)).text(path.read_text(encoding="utf-8"), Style(search_in, **options))
     return text.reveal() if isinstance(text, Secret) else text
-
-
-def _text(value: Any) -> str:
-    """A value as an environment shows it."""
-    return "" if value is None else str(value)
 
 
 def _secret(value: Any) -> Secret:

@@ -7,6 +7,9 @@ from qcluster.engine.conditions import all_hold
 from qcluster.engine.walk import Answer, Step
 from qcluster.templating import Templar
 
+FOR_ALL = ("end_play", "end_batch")
+"""Under `linear` these are decided for all hosts at once, by the condition of the first (as in Ansible)."""
+
 
 def do(batch: Batch, host: str, step: Step) -> None:
     """Carry out a `meta` task for one host. `flush_handlers` is done by the walk itself."""
@@ -14,8 +17,8 @@ def do(batch: Batch, host: str, step: Step) -> None:
     if not all_hold(step.task.scope.when, Templar(batch.job(host, step).view())):
         batch.skip_meta(host)
     elif word == "end_host":
-        batch.stop(host)
-    elif word in ("end_play", "end_batch"):
+        batch.leave(host)
+    elif word in FOR_ALL:
         batch.end(for_all=word == "end_play")
     else:
         batch.advance(host, Answer())

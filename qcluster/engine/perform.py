@@ -66,7 +66,7 @@ def _tell_item(job: Job, part: Attempted, label: str) -> None:
 
 def _one(job: Job, view: View, trouble: TemplateError | None = None) -> Attempted:
     """One run of the task; every error that belongs to this host becomes its value."""
-    part = Attempted(Raw({}))
+    part, view = Attempted(Raw({})), job.addressed(view)
     templar = Templar(view)
     try:
         part.no_log = job.flag("no_log", templar)

@@ -67,6 +67,18 @@ class Bench:
             self._ready[task.uid] = self._make(task)
         return self._ready[task.uid]
 
+    def role_names(self) -> dict[str, list[str]]:
+        """The magic variables that name the roles which the play uses, and those that they depend on."""
+        named = [use.name for use in self.uses]
+        needed = list(dict.fromkeys(name for use in self.uses for name in use.dependencies))
+        everyone = list(dict.fromkeys((*needed, *named)))
+        return {
+            "ansible_play_role_names": named,
+            "role_names": named,
+            "ansible_dependent_role_names": needed,
+            "ansible_role_names": everyone,
+        }
+
     def expose(self, uses: Iterable[RoleUse]) -> None:
         """Roles that an include brought for all: their variables are seen by every later task."""
         self.uses.extend(uses)
@@ -76,17 +88,17 @@ class Bench:
         module = lookup(task.module)
         args = included.parse(task) if module is None else parse(module.spec, task.args)
         moving = tuple(pair for pair in args.items() if not is_plain(pair[0]) or not is_plain(pair[1]))
-        role = task.role or RoleUse("", "")
+        role, folders = task.role or RoleUse("", ""), search.bases(task, self.play.folder)
         return Ready(
             task=task,
             module=module,
             fixed={name: args[name] for name in args if (name, args[name]) not in moving},
             moving=moving,
             typed=arguments.coerce(module.spec, args) if module is not None and not moving else None,
-            params={**role.params, **_role_magic(task.role)},
+            params={**role.params, **_role_magic(task.role), "ansible_search_path": list(map(str, folders))},
             variables={**self.play.vars, **self.files, **self._public("own_vars"), **role.vars, **task.scope.vars},
             defaults={**self._public("own_defaults"), **role.defaults},
-            folders=search.bases(task, self.play.folder),
+            folders=folders,
         )
 
     def _public(self, part: str) -> dict[str, Any]:
@@ -116,5 +128,6 @@ def _role_magic(role: RoleUse | None) -> dict[str, Any]:
         return {}
     magic: dict[str, Any] = {"role_name": role.name, "ansible_role_name": role.name, "role_path": role.path}
     if role.parents:
-        magic["ansible_parent_role_names"] = list(reversed(role.parents))
+        magic["ansible_parent_role_names"] = [one.name for one in reversed(role.parents)]
+        magic["ansible_parent_role_paths"] = [one.path for one in reversed(role.parents)]
     return magic

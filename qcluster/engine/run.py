@@ -62,7 +62,7 @@ def _carried_out(world: World, plans: list[Plan], forks: int) -> int:
 
 
 class Plan(NamedTuple):
-    """A play with its hosts; `bench` makes its tasks ready."""
+    """A play with its hosts as its pattern names them; `bench` makes its tasks ready."""
 
     play: Play
     hosts: tuple[str, ...]
@@ -71,7 +71,7 @@ class Plan(NamedTuple):
 
 def _plan(world: World, play: Play) -> Plan:
     """Everything of a play that can be wrong before a host is touched."""
-    hosts = hosts_of(world.inventory, play, world.options.limit, world.options.extra_vars)
+    hosts = named(world.inventory, play, world.options.limit, world.options.extra_vars)
     return Plan(play, hosts, Bench(play, _vars_files(world, play)))
 
 
@@ -87,10 +87,11 @@ def _plays(world: World, crew: Crew, plans: list[Plan]) -> None:
 def _play(world: World, crew: Crew, plan: Plan) -> bool:
     """One play, batch by batch. False: a whole batch failed, or something fatal happened: the run ends."""
     play = plan.play
-    hosts = tuple(host for host in plan.hosts if host not in world.failed | world.unreachable)
+    alive = tuple(host for host in plan.hosts if host not in world.failed | world.unreachable)
+    hosts = ordered(alive, play.order)
     world.emit(PlayStarted(world.clock(), play.name, hosts))
     for batch_hosts in batches(hosts, _serial(world, play)):
-        batch = Batch(world, plan.bench, batch_hosts, hosts)
+        batch = Batch(world, plan.bench, batch_hosts, plan.hosts)
         STRATEGIES[play.strategy](batch, crew)
         lost = set(batch_hosts) <= batch.bad
         if world.fatal or batch.over or lost:
@@ -110,9 +111,13 @@ def _exit_code(world: World) -> int:
 
 def hosts_of(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, Any]) -> tuple[str, ...]:
     """The hosts that a play names and --limit leaves, in the play's order. Raises InputError."""
+    return ordered(named(inventory, play, limit, extra), play.order)
+
+
+def named(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts that a play names and --limit leaves, in the order of its pattern. Raises InputError."""
     pattern = Templar({**play.vars, **extra}).render(play.hosts)
-    names = ",".join(pattern) if isinstance(pattern, list) else str(pattern)
-    return ordered(select(inventory, names, limit), play.order)
+    return select(inventory, ",".join(pattern) if isinstance(pattern, list) else str(pattern), limit)
 
 
 def ordered(hosts: tuple[str, ...], order: str) -> tuple[str, ...]:

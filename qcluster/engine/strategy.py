@@ -18,8 +18,11 @@ def linear(batch: Batch, crew: Crew) -> None:
     while batch.goes_on and (hosts := batch.group()):
         step = batch.step_of(hosts[0])
         if step.task.module == "meta":
-            for host in hosts:
+            decide = hosts[:1] if step.task.args in meta.FOR_ALL else hosts
+            for host in decide:
                 meta.do(batch, host, step)
+            for host in hosts[len(decide) :]:
+                batch.skip_meta(host)
         elif not meta.allowed(batch, step):
             for host in hosts:
                 batch.advance(host, Answer(ran=False))
@@ -34,25 +37,29 @@ def lockstep(batch: Batch, crew: Crew, step: Step, hosts: list[str]) -> None:
     chosen = hosts[:1] if alone else hosts
     for host in chosen:
         batch.begin(host, step)
-    failed = _all(batch, crew, step, chosen, hosts if once else [])
+    answers = _all(batch, crew, step, chosen, hosts if once else [])
+    failed = {host for host, answer in answers.items() if answer.failed}
+    for host in failed:
+        batch.advance(host, answers[host])
     if batch.world.fatal:
         return  # the run ends with that exit code; nobody else has failed
-    for host in hosts[1:] if alone else ():
-        batch.advance(host, Answer(failed=bool(failed) and once))
-    if failed and (once or flag(batch, step, hosts[0], "any_errors_fatal")):
-        batch.fail_all(set(batch.places) - failed - set(hosts if once else ()))
-    if batch.too_many_failed():
-        batch.fail_all(set(batch.places) - failed)
+    ends = bool(failed) and (once or flag(batch, step, hosts[0], "any_errors_fatal"))
+    ends = ends or batch.too_many_failed()
+    for host in hosts:  # where they are: a failure that counts for all is rescued in the block of this task
+        if host not in failed:
+            batch.advance(host, Answer(failed=True) if ends else answers.get(host, Answer()))
+    if ends:
+        batch.fail_all(set(batch.places) - set(hosts))
 
 
-def _all(batch: Batch, crew: Crew, step: Step, chosen: list[str], everywhere: list[str]) -> set[str]:
-    """Do a step on these hosts, `throttle` at a time; gives those that failed."""
-    width, failed = throttle(batch, step, chosen[0]) or len(chosen), set[str]()
+def _all(batch: Batch, crew: Crew, step: Step, chosen: list[str], everywhere: list[str]) -> dict[str, Answer]:
+    """Do a step on these hosts, `throttle` at a time."""
+    width, answers = throttle(batch, step, chosen[0]) or len(chosen), dict[str, Answer]()
     for first in range(0, len(chosen), width):
         hosts = chosen[first : first + width]
         results = crew.run((host, partial(perform, batch.job(host, step))) for host in hosts)
-        failed |= {host for host in hosts if batch.settle(host, step, results[host], everywhere)}
-    return failed
+        answers |= {host: batch.take(host, step, results[host], everywhere) for host in hosts}
+    return answers
 
 
 def free(batch: Batch, crew: Crew) -> None:

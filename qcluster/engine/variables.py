@@ -47,6 +47,10 @@ class View(Mapping[str, Any]):
         """This view with another layer on top."""
         return View(layer, *self.layers)
 
+    def above(self, layer: Mapping[str, Any]) -> View:
+        """This view with another lowest layer."""
+        return View(*self.layers[:-1], layer)
+
 
 class Rendered(Mapping[str, Any]):
     """Variables as modules and other hosts see them: each rendered when it is read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,11 +88,12 @@ class World:
             "ansible_check_mode": options.check,
             "ansible_diff_mode": options.diff,
             "ansible_verbosity": options.verbosity,
-            "ansible_limit": options.limit,
+            **({"ansible_limit": options.limit} if options.limit else {}),
             "ansible_run_tags": list(options.tags) or ["all"],
             "ansible_skip_tags": list(options.skip_tags),
             "ansible_forks": options.forks or len(self.inventory.hosts),
             "ansible_version": _version(),
+            "ansible_playbook_python": sys.executable,
             "qcluster_version": __version__,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from qcluster import schema
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
 
 
 def find(name: str, handlers: Sequence[Task]) -> Sequence[Task]:
-    """The handlers that a notification means: the last one of that name, and all that listen to it."""
-    named = next((one for one in reversed(handlers) if one.name and name in (one.name, one.title)), None)
-    listening = {one.name or one.uid: one for one in handlers if name in one.listen}
+    """The handlers that a notification means: one of that name, and all that listen to it.
+
+    Of several with one name the latest list of handlers counts (a role's, the play's), and the first in that list.
+    """
+    lists = [list(group) for _, group in groupby(handlers, key=lambda one: one.role.path if one.role else "")]
+    latest = [one for group in reversed(lists) for one in group]
+    named = next((one for one in latest if one.name and name in (one.name, one.title)), None)
+    listening: dict[str, Task] = {}
+    for one in latest:
+        if name in one.listen:
+            listening.setdefault(one.name or one.uid, one)
     return [*([named] if named else []), *(one for one in listening.values() if one is not named)]
 
 

@@ -29,6 +29,7 @@ class RoleUse:
 
     `own_defaults` and `own_vars` hold those of its dependencies too; they are what the play's other tasks see.
     `defaults` and `vars` hold also those of the roles that it is used from. `params` were given where it is used.
+    `parents` are those roles, the outermost first; `dependencies` the names of all that it depends on.
     """
 
     name: str
@@ -36,7 +37,8 @@ class RoleUse:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
-    parents: tuple[str, ...] = ()
+    parents: tuple[RoleUse, ...] = ()
+    dependencies: tuple[str, ...] = ()
     own_defaults: Mapping[str, Any] = field(default_factory=dict)
     own_vars: Mapping[str, Any] = field(default_factory=dict)
 

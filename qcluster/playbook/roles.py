@@ -170,7 +170,8 @@ class _Role:
             own_defaults=defaults,
             own_vars=variables,
             params={**inherited.params, **self.order.params},
-            parents=(*inherited.parents, inherited.name) if outer and outer.name else (),
+            parents=(*inherited.parents, inherited) if outer and outer.name else (),
+            dependencies=tuple(name for one in dependencies for name in (*one.dependencies, one.name)),
         )
 
     def _scope(self, use: RoleUse) -> Scope:

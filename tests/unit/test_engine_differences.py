@@ -31,6 +31,22 @@ def test_hosts_that_a_failed_run_once_counts_for_are_rescued_once(tmp_path: Path
     assert ran.exit == 0
 
 
+def test_rescued_hosts_are_in_the_next_play(tmp_path: Path) -> None:
+    text = """\
+- hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - block: [{fail: {msg: x}, when: inventory_hostname == 'h2'}]
+      rescue: [{debug: {msg: rescue}}]
+- hosts: all
+  gather_facts: false
+  tasks: [{debug: {msg: next}}]
+"""
+    ran = run(tmp_path, text, stand("h1", "h2"))
+    assert ran.messages("h1")[1:] == ran.messages("h2")[1:] == ["rescue", "next"] and ran.exit == 0
+
+
 def test_a_missing_include_is_one_failed_result(tmp_path: Path) -> None:
     ran = run(tmp_path, '  - include_tasks: "{{ inventory_hostname }}.yml"\n')
     assert ran.statuses() == ["failed"] and "Could not find or access 'h1.yml'" in ran.messages()[0]
