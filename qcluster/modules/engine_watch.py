@@ -75,6 +75,9 @@ def _attend(board: Board, attendance: Attendance, reach: Reach, deadline: float)
         if now > min(deadline, grace):
             return "" if board.failures else f"not up in time: {', '.join(board.waiting)}"
         for news in attendance.take(0.5):
+            if news.kind == "retry":
+                text = f"{news.text}; tried again, what starts there goes on"
+                reach.emit(Progress(reach.clock(), news.host, news.host, "finding", text))
             for moved in board.apply(news, reach.clock()):
                 _tell(board, moved, reach)
         for name, text in board.stalls(reach.clock()):
