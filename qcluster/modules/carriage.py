@@ -11,6 +11,9 @@ from qcluster.modules.streams import progress
 WINDOW = 30.0
 """Seconds over which the rate is taken."""
 
+FAR = 100 * 3600
+"""Seconds from which a guess at what is left says nothing."""
+
 SAID = ("waiting", "taking over", "hashing", "already", "changed", "trying ", "got ", "Error", "saving")
 """What a job says that the operator should read."""
 
@@ -52,9 +55,16 @@ def told(done: int, total: int, speed: float, exact: bool) -> str:
     if speed > 0:
         parts.append(f"{size(speed)}/s")
         left = int((total - done) / speed)
-        if left > 0:
-            parts.append(f"{left // 60}:{left % 60:02} left")
+        if 0 < left < FAR:
+            parts.append(f"{clock(left)} left")
     return ", ".join(parts)
+
+
+def clock(seconds: int) -> str:
+    """`0:07`, `1:24`, `2:05:00`."""
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def size(count: float) -> str:

@@ -16,7 +16,7 @@ meanwhile() { # say how far it is; end a transfer in which nothing has moved for
   before=$now
   if [ "$still" -ge 30 ] && [ -s "$scratch/cat" ]; then kill "$(cat "$scratch/cat")" 2>/dev/null; still=0; fi
 }
-moved() { echo "bytes $(du -sb "$folder" | cut -f1) $(cat "$scratch/total" 2>/dev/null)"; }
+moved() { [ ! -s "$scratch/total" ] || echo "bytes $(du -sb "$folder" | cut -f1) $(cat "$scratch/total")"; }
 clean() {
   [ -z "$keeper" ] || kill "$keeper" 2>/dev/null
   release
