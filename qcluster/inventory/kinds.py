@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +77,22 @@ def _mapping(value: Any, _setting: Setting) -> dict[str, Any]:
 
 
 def _npus(value: Any, setting: Setting) -> tuple[int, ...]:
+    if isinstance(value, str) and not value.strip().isdigit():
+        value = _ranges(value)
     if not isinstance(value, list | tuple):
         return tuple(range(_int(value, setting)))
     ids = tuple(_int(item, Setting("int", None, "", smallest=0)) for item in value)
     if not ids or len(set(ids)) != len(ids):
         raise WrongValue("is empty" if not ids else "names an NPU twice")
     return ids
+
+
+def _ranges(text: str) -> list[int]:
+    """`0-3,8` as ids."""
+    spans = [re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part) for part in text.split(",")]
+    if not all(spans):
+        raise WrongValue(f"is {text!r}; it takes a number of NPUs, or physical ids: [0, 1, 2, 3] or 0-3")
+    return [npu for span in spans if span for npu in range(int(span[1]), int(span[2] or span[1]) + 1)]
 
 
 def _model(value: Any, setting: Setting) -> Any:

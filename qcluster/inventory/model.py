@@ -25,7 +25,8 @@ class Origin:
 class Host:
     """One machine. `groups` are all it belongs to, nearest first, without `all`.
 
-    `origins[name]` lists every place that gave the variable, the winner last. `file` and `line`: where it is first named.
+    `origins[name]` lists every place that gave the variable, the winner last. `file`, `line`: where the host is
+    first named.
     """
 
     name: str

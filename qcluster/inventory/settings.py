@@ -50,12 +50,14 @@ SETTINGS: Mapping[str, Setting] = {
         container_runtime=Setting("text", "docker", "where engines run", ("docker", "host")),
         container_per=Setting("text", "host", "one container a host, or (dense) a replica", ("host", "engine")),
         shm_size=Setting("text", "16g", "/dev/shm of a container"),
-        source_dir=Setting("text", "", "vllm-ascend's source folder with container_runtime: host (default ~/vllm-ascend)"),
+        source_dir=Setting(
+            "text", "", "vllm-ascend's source folder with container_runtime: host (default ~/vllm-ascend)"
+        ),
     ),
     **_of(
         "Hosts",
         hardware=Setting("text", "auto", "server type", ("a2", "a3", "a5", "310p", "auto")),
-        npus=Setting("npus", None, "how many NPUs, or the list of physical ids"),
+        npus=Setting("npus", None, "how many NPUs, or their physical ids: [0, 1, 6, 7] or 0-1,6-7"),
         ip=Setting("text", "", "address that other hosts reach; default: ansible_host"),
         nic=Setting("text", "", "network interface; default: the one that holds ip"),
         state_root=Setting("text", "", "folder for qcluster's state; default: /var/lib/qcluster as root, else under ~"),

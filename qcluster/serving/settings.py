@@ -101,6 +101,10 @@ def read(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> S
         except WrongValue as error:
             problems.append(wrong_value(host, name, error))
             values[name] = variable.default
+    if values["cp"] and values["pcp"] not in (None, values["cp"]):
+        problems.append(
+            problem_at(host, "cp", f"is {values['cp']}, but pcp is {values['pcp']}", "cp is another name of it")
+        )
     values["pcp"] = values["pcp"] or values.pop("cp") or 1
     values["proxy_kind"] = values["proxy"] or values["proxy_kind"]
     values["ip"] = values["ip"] or str(variables.get("ansible_host") or host.name)

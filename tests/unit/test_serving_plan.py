@@ -270,6 +270,12 @@ def test_only_the_flag_is_spelt_with_dashes() -> None:
     assert spelling("--attention_config.indexer_kv_dtype") == "attention-config.indexer_kv_dtype"
 
 
+@pytest.mark.parametrize("npus", ["10-11, 14-15", [10, 11, 14, 15]])
+def test_npus_may_be_ranges(tmp_path: Path, npus: Any) -> None:
+    plan = plan_of(tmp_path, shape="single", vars={"npus": npus, "dp_mode": "external"})
+    assert plan.hosts[0].npus == (10, 11, 14, 15)
+
+
 def test_npus_need_not_be_contiguous(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, shape="single", vars={"npus": [10, 11, 14, 15], "dp_mode": "external"})
     assert [one.devices for one in plan.instances] == [(10, 11), (14, 15)]

@@ -38,12 +38,20 @@ def collision(subject: Subject) -> Iterator[Fault]:
         if pair not in seen:
             seen.add(pair)
             what = f"{shown(one)} meets {shown(other)}"
-            yield Fault(what, "", place_of(subject, other), VARIABLES.get(other.purpose, "port_base"))
+            variable = VARIABLES.get(other.purpose, "port_base")
+            typed = one.purpose == other.purpose == "kv-handshake" and _stem(one) == _stem(other)
+            hint = 'kv_port: "{{ kv_port }}" in kv-transfer-config' if typed else f"another {variable} for one of them"
+            yield Fault(what, hint, place_of(subject, other), variable)
 
 
 def _owner(subject: Subject, use: PortUse) -> str:
     """One finding a pair of roles, not one a pair of processes."""
-    return f"{use.host} {use.owner.rpartition('-')[0]} {use.purpose}"
+    return f"{use.host} {_stem(use)} {use.purpose}"
+
+
+def _stem(use: PortUse) -> str:
+    """Host and role of a process's name."""
+    return use.owner.rpartition("-")[0]
 
 
 def shown(use: PortUse) -> str:
@@ -52,8 +60,10 @@ def shown(use: PortUse) -> str:
 
 
 def beyond(subject: Subject) -> Iterator[Fault]:
+    told: set[str] = set()
     for use in subject.plan.ports:
-        if use.last > 65535:
+        if use.last > 65535 and _owner(subject, use) not in told:
+            told.add(_owner(subject, use))
             yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), VARIABLES.get(use.purpose, ""))
 
 
