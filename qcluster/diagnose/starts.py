@@ -166,12 +166,14 @@ def explain(board: Board) -> str:
     first = cause(board)
     assert first is not None
     if first.lost:
-        return "\n".join([f"{first.what}; engines that run there go on", *_others(board, first)])
+        return "\n".join(
+            [
+                f"{first.what}; engines that run there go on: when the host answers again, `qcluster up` goes on too",
+                *_others(board, first),
+            ]
+        )
     place = board.positions.get(first.name)
     after = f" after `{place.text}`" if place else ""
-    if first.name == first.host:
-        advice = "what starts there goes on; when the host answers again, `qcluster up` goes on from there"
-        return "\n".join([f"the connection to {first.what} is lost for good: {advice}", *_others(board, first)])
     lines = [f"{first.name} on {first.host} {first.what}{after}"]
     lines += _why(board, first.name)
     quoted = board.last_lines(first.name)
