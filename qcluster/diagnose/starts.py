@@ -168,7 +168,7 @@ def explain(board: Board) -> str:
     if first.lost:
         return "\n".join(
             [
-                f"{first.what}; engines that run there go on: when the host answers again, `qcluster up` goes on too",
+                f"{first.what}; engines that run there go on",
                 *_others(board, first),
             ]
         )
