@@ -278,6 +278,31 @@ def test_a_moe_group_waits_for_all_its_ranks(site: LabSite) -> None:
     first.end()
 
 
+def test_a_rank_over_two_hosts_waits_for_both(site: LabSite) -> None:
+    flags = (
+        "--pipeline-parallel-size",
+        "2",
+        "--nnodes",
+        "2",
+        "--master-addr",
+        site.address("p"),
+        "--master-port",
+        "12331",
+    )
+    kv = ("--kv-transfer-config", connector("kv_producer").replace('"tp_size": 2', '"tp_size": 2, "pp_size": 2', 1))
+    first = Started(site, "p", *flags, *kv, "--node-rank", "0")
+    until(lambda: "Initializing a V1 LLM engine" in first.text)
+    assert "Starting to load model" not in first.text
+    words = (*flags, *kv, "--node-rank", "1", "--headless")
+    second = Started(site, "d", *words)
+    first.ready()
+    until(lambda: "KVCacheSendingThread started" in second.text)
+    assert f"tcp://{site.address('d')}:36002" in second.text and "init engine" not in second.text
+    assert f"tcp://{site.address('p')}:36000" in first.text
+    second.end()
+    first.end()
+
+
 def test_a_group_that_does_not_come_together(site: LabSite) -> None:
     moe = site.lab.root("p") / "home/w/config.json"
     moe.write_text(json.dumps({"model_type": "qwen3_moe", "num_experts": 8}))
