@@ -27,7 +27,7 @@ sum() { # bytes of all layers, when they have grown by a hundredth; what says mo
       unit = text ~ /GB$/ ? 1e9 : text ~ /MB$/ ? 1e6 : text ~ /kB$/ ? 1e3 : 1
       return int((text + 0) * unit)
     }
-    function tell(layer, all, most) {
+    function tell(  layer, all, most) {
       for (layer in total) { all += done[layer]; most += total[layer] }
       if (most && (all - told >= most / 100 || (all == most && all != told))) {
         printf "bytes %.0f %.0f\n", all, most
@@ -36,8 +36,13 @@ sum() { # bytes of all layers, when they have grown by a hundredth; what says mo
       }
     }
     /^[0-9a-f]+: Downloading / {
-      n = split($NF, part, "/")
-      if (n == 2) { layer = substr($1, 1, 12); done[layer] = count(part[1]); total[layer] = count(part[2]); tell() }
+      if (match($0, /[0-9.]+[kMG]?B\/[0-9.]+[kMG]?B/)) {
+        split(substr($0, RSTART, RLENGTH), part, "/")
+        layer = substr($1, 1, 12)
+        done[layer] = count(part[1])
+        total[layer] = count(part[2])
+        tell()
+      }
       next
     }
     /^[0-9a-f]+: (Verifying Checksum|Download complete|Extracting|Pull complete|Already exists)/ {
