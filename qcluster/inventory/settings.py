@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from qcluster.errors import Problem
@@ -138,6 +139,7 @@ def validate(inventory: Inventory) -> list[Problem]:
     problems = {problem for host in inventory.hosts.values() for problem in _of_host(host)}
     problems.update(_of_groups(inventory))
     problems.update(_of_sources(inventory))
+    problems.update(_of_files(inventory))
     return sorted(problems)
 
 
@@ -182,6 +184,16 @@ def _of_sources(inventory: Inventory) -> Iterator[Problem]:
                 near = difflib.get_close_matches(source.strip(), list(inventory.hosts), n=1)
                 hint = f"did you mean '{near[0]}'?" if near else f"hosts: {', '.join(inventory.hosts)}"
                 yield problem_at(host, name, f"there is no host {source.strip()!r}", hint)
+
+
+def _of_files(inventory: Inventory) -> Iterator[Problem]:
+    """A file of the controller that a variable names is there, beside the inventory or at its own place."""
+    source = Path(inventory.path)
+    beside = source if source.is_dir() else source.parent
+    for host in inventory.hosts.values():
+        name = host.variables.get("weights_manifest")
+        if isinstance(name, str) and name and "{{" not in name and not (beside / Path(name).expanduser()).is_file():
+            yield problem_at(host, "weights_manifest", f"there is no file {beside / name}")
 
 
 def _of_groups(inventory: Inventory) -> Iterator[Problem]:

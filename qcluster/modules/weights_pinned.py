@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qcluster.errors import InputError, TaskFailed
+from qcluster.errors import InputError
 from qcluster.facts.weights import Weights
 from qcluster.modules.base import Call
 
@@ -49,18 +49,8 @@ def _row(path: Path, at: int, line: str) -> tuple[str, Pinned]:
 def wanted(call: Call) -> Mapping[str, Pinned]:
     """What the task's `manifest` lists; nothing where it names no file. Raises InputError."""
     name = str(call.args["manifest"] or "")
-    return read(_place(call, name)) if name else {}
-
-
-def _place(call: Call, name: str) -> Path:
-    """Beside the inventory, else where a role or playbook has its files."""
-    near = Path(str(call.variables.get("inventory_dir", ""))) / Path(name).expanduser()
-    if near.is_file():
-        return near
-    try:
-        return call.find("files", name)
-    except TaskFailed as error:
-        raise InputError(f"weights_manifest: {near} does not exist") from error
+    beside = Path(str(call.variables.get("inventory_dir", "")))
+    return read(beside / Path(name).expanduser()) if name else {}
 
 
 def differences(call: Call, found: Weights) -> str:

@@ -65,6 +65,14 @@ def test_a_source_is_a_host_of_the_inventory(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["hosts.yaml:1: all: weights_source: there is no host 'g' (hosts: h)"]
 
 
+def test_a_manifest_that_weights_must_match_is_there(tmp_path: Path) -> None:
+    text = "all: {vars: {weights_manifest: sums.txt}, hosts: {h: }}\n"
+    (missing,) = problems(tmp_path, text)
+    assert missing.startswith("hosts.yaml:1: all: weights_manifest: there is no file ") and "sums.txt" in missing
+    (tmp_path / "sums.txt").write_text("x")
+    assert problems(tmp_path, text) == []
+
+
 def test_templates_are_rendered_before_they_are_judged(tmp_path: Path) -> None:
     text = "all: {vars: {n: 4, tp: '{{ n // 2 }}', dp: '{{ n }}x'}, hosts: {h: }}\n"
     assert problems(tmp_path, text) == ["hosts.yaml:1: all: dp: is '4x', not a whole number"]
