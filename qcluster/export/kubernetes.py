@@ -1,111 +1,115 @@
 """LeaderWorkerSet manifests of the plan (API leaderworkerset.x-k8s.io/v1).
 
-A dense replica is a group of one pod, replicated; a MoE group over hosts is one group whose size is its hosts.
-Differences from SSH: a pod has its own address and just its own NPUs (resource `huawei.com/Ascend910`), so every
-replica uses the same ports; ranks take their place from `LWS_WORKER_INDEX`.
+A dense replica is a group of one pod, replicated; a MoE group over hosts is one group whose size is its hosts, and
+whose leader is its first host. The controller makes the headless Service through which pods find one another, so none
+is made here; clients get one for the proxy, or for standalone engines.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from qcluster.errors import InputError
+from qcluster.export.pods import keys, label, pod, refuse_addresses
 from qcluster.serving.plan import Instance, Plan, ProxyPlan
 
 API = "leaderworkerset.x-k8s.io/v1"
-NPU_RESOURCE = "huawei.com/Ascend910"
-_POD_ADDRESS = ("HCCL_IF_IP", "VLLM_HOST_IP")
-_DROPPED = ("ASCEND_RT_VISIBLE_DEVICES",)
+LEADERS = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}
 
 
 def manifests(plan: Plan) -> list[dict[str, Any]]:
-    """A LeaderWorkerSet and a headless Service a role, and the proxy as a Deployment with its Service."""
+    """A LeaderWorkerSet a role; the proxy as a Deployment; a Service for what clients talk to.
+
+    Raises InputError where the groups of a role differ: pods of one set are all alike.
+    """
     documents: list[dict[str, Any]] = []
-    for role, members in _roles(plan):
-        documents += [_workers(plan, role, members), _service(plan, role, members[0].port)]
+    for role, groups in _roles(plan):
+        documents.append(_workers(plan, role, groups))
+        if role == "standalone":
+            documents.append(_service(plan, role, groups[0][0].port, LEADERS))
     if plan.proxy:
-        documents += [_proxy(plan, plan.proxy), _service(plan, "proxy", plan.proxy.port)]
+        documents += [_proxy(plan, plan.proxy), _service(plan, "proxy", plan.proxy.port, {})]
+    refuse_addresses(plan, documents)
     return documents
 
 
-def _roles(plan: Plan) -> Iterator[tuple[str, list[Instance]]]:
+def set_name(plan: Plan, role: str) -> str:
+    return label(f"{plan.deployment}-{role}")
+
+
+def _roles(plan: Plan) -> Iterator[tuple[str, list[list[Instance]]]]:
+    """Each role with its groups; a dense replica is a group of its own."""
     ordered = sorted(plan.instances, key=lambda one: one.role)
     for role, members in groupby(ordered, key=lambda one: one.role):
-        yield role, list(members)
+        groups: dict[str, list[Instance]] = {}
+        for one in members:
+            groups.setdefault(one.group if _together(plan, one) else one.name, []).append(one)
+        yield role, list(groups.values())
+
+
+def _together(plan: Plan, one: Instance) -> bool:
+    """Whether it is one of several processes that belong together: ranks, or hosts of one rank."""
+    return sum(other.group == one.group for other in plan.instances) > 1 and (
+        one.dp_rank is not None or one.dp_size > 1 or "--nnodes" in one.argv
+    )
 
 
 def _labels(plan: Plan, role: str) -> dict[str, str]:
-    return {"app.kubernetes.io/part-of": plan.deployment, "qcluster/role": role}
+    return {"app.kubernetes.io/part-of": label(plan.deployment), "qcluster/role": role}
 
 
-def _workers(plan: Plan, role: str, members: list[Instance]) -> dict[str, Any]:
-    size = _hosts_per_group(members)
-    groups = len({one.group for one in members}) if size > 1 or members[0].dp_rank is not None else len(members)
-    template = {"metadata": {"labels": _labels(plan, role)}, "spec": _pod(plan, members)}
+def _workers(plan: Plan, role: str, groups: list[list[Instance]]) -> dict[str, Any]:
+    shapes = [_templates(plan, role, group, _first_pod(groups)) for group in groups]
+    if any(shape != shapes[0] for shape in shapes):
+        raise InputError(f"export k8s: the {role} groups differ from one another; those of a LeaderWorkerSet are alike")
+    leader, worker = shapes[0][0], shapes[0][-1]
     return {
         "apiVersion": API,
         "kind": "LeaderWorkerSet",
-        "metadata": {"name": f"{plan.deployment}-{role}", "labels": _labels(plan, role)},
+        "metadata": {"name": set_name(plan, role), "labels": _labels(plan, role)},
         "spec": {
-            "replicas": groups,
+            "replicas": len(groups),
             "leaderWorkerTemplate": {
-                "size": size,
+                "size": len(_hosts(groups[0])),
                 "restartPolicy": "RecreateGroupOnPodRestart",
-                "workerTemplate": template,
+                **({"leaderTemplate": leader} if leader != worker else {}),
+                "workerTemplate": worker,
             },
         },
     }
 
 
-def _hosts_per_group(members: Iterable[Instance]) -> int:
-    hosts: dict[str, set[str]] = {}
-    for one in members:
-        hosts.setdefault(one.group, set()).add(one.host)
-    return max((len(names) for names in hosts.values()), default=1)
+def _hosts(group: list[Instance]) -> list[str]:
+    return list(dict.fromkeys(one.host for one in group))
 
 
-def _pod(plan: Plan, members: list[Instance]) -> dict[str, Any]:
-    """One container a rank that shares the pod; a dense replica is alone."""
-    first = members[0]
-    together = [one for one in members if one.host == first.host and one.group == first.group]
-    ranks = together if first.dp_rank is not None else together[:1]
-    return {
-        "containers": [_container(one) for one in ranks],
-        "volumes": [
-            {"name": "dshm", "emptyDir": {"medium": "Memory"}},
-            {"name": "driver", "hostPath": {"path": "/usr/local/Ascend/driver"}},
-            {"name": "hccn", "hostPath": {"path": "/etc/hccn.conf", "type": "File"}},
-        ],
-    }
+def _first_pod(groups: list[list[Instance]]) -> list[Instance]:
+    return [one for one in groups[0] if one.host == groups[0][0].host]
 
 
-def _container(one: Instance) -> dict[str, Any]:
-    npus = {NPU_RESOURCE: str(len(one.devices))}
-    return {
-        "name": one.name,
-        "image": one.image,
-        "command": list(one.argv),
-        "env": [_variable(key, value) for key, value in one.env.items() if key not in _DROPPED],
-        "resources": {"limits": npus, "requests": npus},
-        "readinessProbe": {
-            "httpGet": {"path": "/health", "port": one.port},
-            "periodSeconds": 10,
-            "failureThreshold": 180,
-        },
-        "volumeMounts": [
-            {"name": "dshm", "mountPath": "/dev/shm"},
-            {"name": "driver", "mountPath": "/usr/local/Ascend/driver", "readOnly": True},
-            {"name": "hccn", "mountPath": "/etc/hccn.conf", "readOnly": True},
-        ],
-    }
+def _templates(plan: Plan, role: str, group: list[Instance], first: list[Instance]) -> list[dict[str, Any]]:
+    """The pod of each host, the leader's first."""
+    specs = [pod(plan, group, host, first) for host in range(len(_hosts(group)))]
+    if any(spec != specs[-1] for spec in specs[1:]):
+        raise InputError(f"export k8s: the hosts of {group[0].group} differ; workers of a LeaderWorkerSet are alike")
+    return [{"metadata": {"labels": _labels(plan, role)}, "spec": spec} for spec in specs]
 
 
-def _variable(name: str, value: str) -> dict[str, Any]:
-    if name in _POD_ADDRESS:
-        return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    return {"name": name, "value": value}
+def places(plan: Plan) -> dict[str, tuple[str, int | None]]:
+    """Instance → the DNS name of its pod (group index, then in a group of several pods the worker's) and its port."""
+    found: dict[str, tuple[str, int | None]] = {}
+    for role, groups in _roles(plan):
+        base, first = set_name(plan, role), _first_pod(groups)
+        for index, group in enumerate(groups):
+            for worker, host in enumerate(_hosts(group)):
+                for position, one in enumerate(member for member in group if member.host == host):
+                    name = f"{base}-{index}{f'-{worker}' if worker else ''}.{base}"
+                    found[one.name] = name, first[position].port if one.port is not None else None
+    return found
 
 
 def _proxy(plan: Plan, proxy: ProxyPlan) -> dict[str, Any]:
@@ -114,13 +118,15 @@ def _proxy(plan: Plan, proxy: ProxyPlan) -> dict[str, Any]:
     container = {
         "name": "proxy",
         "image": proxy.image,
-        "command": _by_pod_name(plan, proxy.argv),
+        "command": _by_pod_name(plan, proxy),
+        "envFrom": keys(plan),
+        "ports": [{"containerPort": proxy.port}],
         "readinessProbe": {"httpGet": {"path": "/healthcheck", "port": proxy.port}},
     }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": f"{plan.deployment}-proxy", "labels": labels},
+        "metadata": {"name": set_name(plan, "proxy"), "labels": labels},
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
@@ -129,51 +135,41 @@ def _proxy(plan: Plan, proxy: ProxyPlan) -> dict[str, Any]:
     }
 
 
-def pod_names(plan: Plan) -> dict[str, str]:
-    """Instance → the DNS name of its pod: group index, then (in a group of several pods) the worker's."""
-    names: dict[str, str] = {}
-    for role, members in _roles(plan):
-        keys = list(dict.fromkeys(_pod_key(one) for one in members))
-        groups = list(dict.fromkeys(group for group, _ in keys))
-        for one in members:
-            group, host = _pod_key(one)
-            workers = [worker for owner, worker in keys if owner == group]
-            suffix = f"-{workers.index(host)}" if workers.index(host) else ""
-            base = f"{plan.deployment}-{role}"
-            names[one.name] = f"{base}-{groups.index(group)}{suffix}.{base}"
-    return names
-
-
-def _pod_key(one: Instance) -> tuple[str, str]:
-    """What shares a pod: a dense replica is alone; the ranks of a MoE group on one host are together."""
-    return (one.name, one.host) if one.dp_rank is None else (one.group, one.host)
-
-
-def _by_pod_name(plan: Plan, argv: Iterable[str]) -> list[str]:
-    """The proxy's argv with each host list in the order of the plan's instances, as pod names."""
-    names = pod_names(plan)
-    waiting: dict[str, list[str]] = {}
-    for one in plan.instances:
-        if one.port is not None:
-            waiting.setdefault(one.role, []).append(names[one.name])
-    role, words = "", []
-    for word in argv:
-        role = {"--prefiller-hosts": "prefill", "--decoder-hosts": "decode"}.get(word, "" if word[:2] == "--" else role)
-        listed = bool(role) and word[:2] != "--"
-        words.append(waiting[role].pop(0) if listed else word)
+def _by_pod_name(plan: Plan, proxy: ProxyPlan) -> list[str]:
+    """The proxy's argv with pods in place of hosts: lists of hosts and of ports, or URLs with both."""
+    known = places(plan)
+    pods = {(one.address, str(one.port)): known[one.name] for one in plan.instances if one.port is not None}
+    words = list(proxy.argv)
+    for side in ("prefiller", "decoder"):
+        hosts, ports = _values(words, f"--{side}-hosts"), _values(words, f"--{side}-ports")
+        for host, port in zip(hosts, ports, strict=True):
+            name, own = pods[words[host], words[port]]
+            words[host], words[port] = name, str(own)
     if "--host" in words:
         words[words.index("--host") + 1] = "0.0.0.0"
-    return words
+    urls = {f"{address}:{port}": f"{name}:{own}" for (address, port), (name, own) in pods.items()}
+    return [_URL.sub(lambda found: urls.get(found[0], found[0]), word) for word in words]
 
 
-def _service(plan: Plan, role: str, port: int | None) -> dict[str, Any]:
+_URL = re.compile(r"[\w.-]+:\d+")
+
+
+def _values(words: list[str], flag: str) -> range:
+    """The places of the values that follow a flag."""
+    if flag not in words:
+        return range(0)
+    first = words.index(flag) + 1
+    more = (place for place in range(first, len(words)) if words[place].startswith("--"))
+    return range(first, next(more, len(words)))
+
+
+def _service(plan: Plan, role: str, port: int | None, only: Mapping[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": f"{plan.deployment}-{role}", "labels": _labels(plan, role)},
+        "metadata": {"name": label(f"{plan.deployment}-{role}-api"), "labels": _labels(plan, role)},
         "spec": {
-            "clusterIP": "None",
-            "selector": _labels(plan, role),
+            "selector": {**_labels(plan, role), **only},
             "ports": [{"name": "http", "port": port, "targetPort": port}],
         },
     }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from qcluster.export.wrapper import SHELL, inherits, script
 from qcluster.serving.plan import Container, HostPlan, Instance, Plan
+
+DOCKER = "/usr/bin/docker"
+KEYS = "/etc/qcluster/keys.env"
 
 
 def units(plan: Plan) -> dict[str, str]:
@@ -13,7 +17,8 @@ def units(plan: Plan) -> dict[str, str]:
     found = {f"{one.host}/{_name(plan, one.name)}": _instance(plan, hosts[one.host], one) for one in plan.instances}
     if plan.proxy:
         command = _container(plan.proxy.container, plan.proxy.image, (), (), "", {}, plan.proxy.argv)
-        found[f"{plan.proxy.host}/{_name(plan, 'proxy')}"] = _unit(f"proxy of {plan.deployment}", command)
+        unit = _unit(f"proxy of {plan.deployment}", command, container=plan.proxy.container)
+        found[f"{plan.proxy.host}/{_name(plan, 'proxy')}"] = unit
     return found
 
 
@@ -23,12 +28,13 @@ def _name(plan: Plan, name: str) -> str:
 
 def _instance(plan: Plan, host: HostPlan, one: Instance) -> str:
     box = next(container for container in host.containers if container.name == one.container)
+    words = [SHELL, "-c", script(one.env), "engine", *one.argv]
+    plain = {name: value for name, value in one.env.items() if not inherits(name, value)}
     if plan.runtime == "host":
-        return _unit(f"{one.name} of {plan.deployment}", list(one.argv), one.env)
-    command = _container(
-        f"{box.name}-{one.name}", one.image, _devices(box, one), box.mounts, box.shm_size, one.env, one.argv
-    )
-    return _unit(f"{one.name} of {plan.deployment}", command)
+        return _unit(f"{one.name} of {plan.deployment}", words, plain)
+    name = f"{box.name}-{one.name}"
+    command = _container(name, one.image, _devices(box, one), box.mounts, box.shm_size, plain, words)
+    return _unit(f"{one.name} of {plan.deployment}", command, container=name)
 
 
 def _devices(box: Container, one: Instance) -> list[str]:
@@ -47,7 +53,7 @@ def _container(
     env: Mapping[str, str],
     argv: Sequence[str],
 ) -> list[str]:
-    words = ["/usr/bin/docker", "run", "--rm", "--name", name, "--net=host"]
+    words = [DOCKER, "run", "--rm", "--name", name, "--net=host"]
     words += [f"--shm-size={shm_size}"] if shm_size else []
     words += [f"--device={path}" for path in devices]
     words += [f"--volume={source}:{target}" for source, target in mounts]
@@ -57,6 +63,7 @@ def _container(
         **({"ASCEND_RT_VISIBLE_DEVICES": _indices(devices)} if "ASCEND_RT_VISIBLE_DEVICES" in env else {}),
     }
     words += [f"--env={key}={value}" for key, value in renumbered.items()]
+    words += ["--env=VLLM_API_KEY", "--env=OPENAI_API_KEY"]  # from the docker client's own environment, if it has them
     return [*words, image, *argv]
 
 
@@ -65,7 +72,10 @@ def _indices(devices: Sequence[str]) -> str:
     return ",".join(map(str, range(count)))
 
 
-def _unit(description: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def _unit(description: str, command: Sequence[str], env: Mapping[str, str] | None = None, container: str = "") -> str:
+    # Killing the docker client would leave the container; one that was left keeps the name.
+    clear = [f"ExecStartPre=-{DOCKER} rm -f {container}"] if container else []
+    stop = [f"ExecStop={DOCKER} stop --time 60 {container}"] if container else []
     lines = [
         "[Unit]",
         f"Description=qcluster {description}",
@@ -73,8 +83,12 @@ def _unit(description: str, command: Sequence[str], env: Mapping[str, str] | Non
         "Wants=network-online.target",
         "",
         "[Service]",
+        # Secrets are not exported: this file may hold VLLM_API_KEY, and OPENAI_API_KEY for the proxy.
+        f"EnvironmentFile=-{KEYS}",
         *(f"Environment={quoted(f'{key}={value}').replace('$$', '$')}" for key, value in (env or {}).items()),
+        *clear,
         f"ExecStart={' '.join(quoted(word) for word in command)}",
+        *stop,
         "KillMode=control-group",
         "TimeoutStopSec=90",
         "Restart=on-failure",

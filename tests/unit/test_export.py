@@ -5,17 +5,19 @@ from __future__ import annotations
 import configparser
 import json
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from qcluster.cli.export import export
 from qcluster.export.grafana import PANELS, dashboard
-from qcluster.export.kubernetes import as_yaml, manifests, pod_names
 from qcluster.export.prometheus import targets
-from qcluster.export.systemd import quoted, units
+from qcluster.export.systemd import DOCKER, quoted, units
 from qcluster.inventory import load
 from qcluster.serving import HostFacts, bind, make_plan
 from qcluster.serving.plan import Plan
@@ -66,27 +68,18 @@ def test_systemd_quotes_in_its_own_way(word: str, text: str) -> None:
     assert quoted(word) == text
 
 
-def test_manifests_are_a_set_and_a_service_a_role_and_a_proxy(plan: Plan) -> None:
-    documents = list(yaml.safe_load_all(as_yaml(manifests(plan))))
-    kinds = [(one["kind"], one["metadata"]["name"]) for one in documents]
-    assert ("LeaderWorkerSet", "1p1d-decode") in kinds
-    assert ("Deployment", "1p1d-proxy") in kinds
-    workers = next(one for one in documents if one["kind"] == "LeaderWorkerSet")
-    assert workers["spec"]["replicas"] == 8
-    pod = workers["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]
-    assert pod["containers"][0]["resources"]["limits"] == {"huawei.com/Ascend910": "2"}
-    proxy = next(one for one in documents if one["kind"] == "Deployment")
-    command = proxy["spec"]["template"]["spec"]["containers"][0]["command"]
-    assert [name for name in pod_names(plan).values() if name not in command] == []
+def test_systemd_itself_accepts_every_unit(plan: Plan, tmp_path: Path) -> None:
+    def verdict(text: str) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "one.service"
+        path.write_text(text.replace(DOCKER, "/bin/true"))
+        return subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
 
-
-def test_a_moe_group_over_hosts_is_one_group_of_pods() -> None:
-    unbound = make_plan(load(ROOT / "inventories" / "deepseek-v3.2-1p1d.yaml"))
-    for document in manifests(unbound):
-        if document["kind"] == "LeaderWorkerSet":
-            assert document["spec"]["leaderWorkerTemplate"]["size"] >= 1
-    groups = {one.group for one in unbound.instances}
-    assert sum(d["spec"]["replicas"] for d in manifests(unbound) if d["kind"] == "LeaderWorkerSet") == len(groups)
+    assert shutil.which("systemd-analyze"), "systemd is needed: apt-get install systemd"
+    texts = list(units(plan).values())
+    for text in (texts[0], texts[-1]):
+        told = verdict(text)
+        assert (told.returncode, told.stderr) == (0, "")
+    assert "ExecStart" in verdict(texts[0].replace("ExecStart=", "ExecStrat=")).stderr
 
 
 @pytest.mark.parametrize("command", ["systemd", "k8s"])
@@ -97,6 +90,23 @@ def test_what_only_the_hosts_know_is_asked_or_refused(
     ran = CliRunner().invoke(export, [command, str(ROOT / "inventories" / "1p1d.yaml")])
     assert "--resolve" in str(ran.exception)
     assert not (tmp_path / "systemd").exists()
+
+
+def test_ansible_itself_reads_the_static_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every host of every group, with the variables that the original inventory gives it."""
+    monkeypatch.chdir(tmp_path)
+    example = ROOT / "inventories" / "2p2d.yaml"
+    (tmp_path / "static.yaml").write_text(CliRunner().invoke(export, ["ansible", str(example)]).output)
+
+    def listed(path: Path) -> dict[str, Any]:
+        program = Path(sys.executable).with_name("ansible-inventory")
+        told = subprocess.run([program, "-i", path, "--list"], capture_output=True, text=True, check=True)
+        document: dict[str, Any] = json.loads(told.stdout)
+        return document
+
+    static, before = listed(tmp_path / "static.yaml"), listed(example)
+    assert static["prefill"] == before["prefill"]
+    assert static["_meta"]["hostvars"] == before["_meta"]["hostvars"]
 
 
 def test_the_static_inventory_loads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
