@@ -10,7 +10,9 @@ import getpass
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,13 @@ def owner(what: str) -> str:
     """This process, as one line of JSON. The same for every call of one run."""
     began = _began(os.getpid())
     who = {"who": getpass.getuser(), "where": platform.node(), "pid": os.getpid(), "began": began, "what": what}
-    return json.dumps(who, sort_keys=True)
+    return json.dumps({**who, "since": _since()}, sort_keys=True)
+
+
+@cache
+def _since() -> str:
+    """When this process first wanted the lock: the same words for as long as it lives."""
+    return time.strftime("%Y-%m-%d %H:%M %z")
 
 
 def take(fleet: Mapping[str, Transport], folders: Mapping[str, str], mine: str, force: bool) -> Report:
@@ -120,7 +128,9 @@ def stale(text: str) -> bool:
 def _sentence(text: str) -> str:
     holder = _parsed(text)
     who = f"{holder.get('who', 'somebody')}@{holder.get('where', '?')} (pid {holder.get('pid', '?')})"
-    return f"locked by {who}, who runs `{holder.get('what', '?')}`; if that run is dead: -e qcluster_break_lock=true"
+    since = f" since {holder['since']}" if holder.get("since") else ""
+    what = f"locked by {who}, who runs `{holder.get('what', '?')}`{since}"
+    return f"{what}; if that run is dead: -e qcluster_break_lock=true"
 
 
 def _parsed(text: str) -> dict[str, Any]:
