@@ -12,15 +12,11 @@ from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
 from qcluster.serving.settings import problem_at
 
-RULES: tuple[Rule, ...] = (
-    *releases.RULES,
-    *pairing.RULES,
-    *ports.RULES,
-    *sizes.RULES,
-    *environment.RULES,
-    *flags.RULES,
-    *together.RULES,
+_MODULES = (releases, pairing, ports, sizes, environment, flags, together)
+RULES: tuple[Rule, ...] = tuple(
+    sorted((rule for module in _MODULES for rule in module.RULES), key=lambda rule: rule.id)
 )
+"""Every rule, as they are numbered."""
 
 
 @dataclass(frozen=True)

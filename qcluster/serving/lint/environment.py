@@ -105,6 +105,15 @@ def ipv6(subject: Subject) -> Iterator[Fault]:
             yield Fault("KV transfer and proxy are proven on IPv4 only", "use an IPv4 ip", seat.placement, "ip")
 
 
+def generous_transfer(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.of("prefill"):
+        limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
+        if limit.isdigit() and int(limit) < 60:
+            what = f"prefill frees KV that was not fetched within {limit} s"
+            hint = "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT of 480"
+            yield Fault(what, hint, seat.placement, "vllm_env")
+
+
 def connect_timeout(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         limit = seat.instance.env.get("HCCL_CONNECT_TIMEOUT", "120")
@@ -203,6 +212,7 @@ def host_runtime(subject: Subject) -> Iterator[Fault]:
 
 
 RULES = (
+    Rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10", generous_transfer),
     Rule("QC501", WARNING, "addresses that others reach", "issue #1955", "HCCL_IF_IP: 127.0.0.1", own_address),
     Rule("QC502", WARNING, "no web proxy for engines", "issue #10226", "http_proxy: http://…", web_proxy),
     Rule("QC503", WARNING, "HCCL buffers for PD", "issue #16835", "HCCL_BUFFSIZE: 200", buffer),

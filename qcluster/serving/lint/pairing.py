@@ -249,15 +249,6 @@ def dense_internal(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "leave dp_mode out: each replica is a process", seat.placement, "dp_mode")
 
 
-def generous_transfer(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.of("prefill"):
-        limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
-        if limit.isdigit() and int(limit) < 60:
-            what = f"prefill frees KV that was not fetched within {limit} s"
-            hint = "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT of 480"
-            yield Fault(what, hint, seat.placement, "vllm_env")
-
-
 RULES = (
     Rule("QC201", ERROR, "tp of prefill ≥ tp of decode", "mooncake_connector.py at v0.23.0", "tp: 1", tp_order),
     Rule("QC202", ERROR, "tp of prefill is a multiple of decode's", "disaggregated_prefill.md", "tp: 6", tp_multiple),
@@ -300,6 +291,5 @@ RULES = (
     Rule("QC222", WARNING, "HCCL ports of one host's roles", "issue #4725", "p1 in prefill and decode", same_host),
     Rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode", same_host_transport),
     Rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router", router),
-    Rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10", generous_transfer),
     Rule("QC226", ERROR, "dense PD has replicas", "vllm_ascend/utils.py", "dp_mode: internal", dense_internal),
 )
