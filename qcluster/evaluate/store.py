@@ -52,8 +52,17 @@ def discard(folder: Path) -> None:
 
 
 def folders(root: Path) -> list[Path]:
-    """All evaluations below `root`, newest last."""
-    return sorted(path.parent for path in root.glob("*/request.json"))
+    """All evaluations below `root`, newest last. What another version wrote and this one cannot read is left out."""
+    return sorted(path.parent for path in root.glob("*/request.json") if _readable(path.parent))
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        request_in(folder)
+        evaluation_in(folder)
+    except (ValueError, KeyError, OSError):
+        return False
+    return True
 
 
 def request_in(folder: Path) -> Request:

@@ -227,6 +227,14 @@ def test_nothing_measured_leaves_nothing(tmp_path: Path) -> None:
     assert folder.exists()
 
 
+def test_what_another_version_wrote_is_left_alone(tmp_path: Path) -> None:
+    mine = store.create(tmp_path, "20260101-000000", asked(1))
+    other = store.create(tmp_path, "20260102-000000", asked(1))
+    (other / "request.json").write_text('{"kind": "dance"}')
+    assert store.folders(tmp_path) == [mine]
+    assert store.unfinished(tmp_path, asked(1)) == mine
+
+
 def test_the_table_and_the_row() -> None:
     found = replace(evaluation("e", at(1, 100), at(16, 900)), remarks=(Remark(True, "it is slow"),))
     lines = evaluation_lines(found)
