@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,14 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from qcluster.engine.dressed import Dress, Dressed
 from qcluster.facts import jobs, streaming
 from qcluster.facts.jobs import Job
 from qcluster.facts.streaming import Parcel, Shelf
 from qcluster.result import Outcome
+from qcluster.transport.base import Transport
 from qcluster.transport.local import LocalTransport
 
 FILES = {"a.safetensors": os.urandom(3 << 20), "config.json": b"{}", "code/__init__.py": b"", "with a space.txt": b"x"}
 here = LocalTransport("here")
+DOCKER = """\
+echo "$*" >>"$STATE/calls"
+[ "$1" = run ] || exit 0
+while [ "$1" != an-image ]; do shift; done
+shift 2
+exec "$PYTHON" "$@"
+"""
 
 
 class Hosts:
@@ -42,13 +52,14 @@ class Hosts:
             lines.append(f"{hashlib.sha256(data).hexdigest()} {len(data)} {int(path.stat().st_mtime)} {name}\n")
         (self.weights(host) / ".manifest").write_text("".join(lines))
 
-    def serve(self, host: str, listing: Path) -> tuple[str, str]:
-        shelf = Shelf(str(self.weights(host)), str(listing), "127.0.0.1", str(self.folder / host / "receive"))
+    def serve(self, host: str, listing: Path, on: Transport = here) -> tuple[str, str]:
+        filling = str(self.folder / host / "receive")
+        shelf = Shelf(str(self.weights(host)), str(listing), "127.0.0.1", filling, "an-image")
         job = streaming.serve(shelf, str(self.folder / host / "serve"), 60)
-        assert here.run(jobs.begin(job)).ok
+        assert on.run(jobs.begin(job)).ok
         self.jobs.append(job)
         question = streaming.port(job.directory, shelf)
-        return question.parse(here.run(question.command))
+        return question.parse(on.run(question.command))
 
     def parcel(self, host: str, source: str, port: str, token: str) -> Job:
         home = self.folder / host
@@ -146,6 +157,25 @@ def code(port: str, what: str, token: str) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
+
+
+def test_a_host_without_python_serves_from_the_image(hosts: Hosts) -> None:
+    tools = hosts.folder / "tools"
+    tools.mkdir()
+    for tool in Path("/usr/bin").iterdir():
+        if not tool.name.startswith("python"):
+            (tools / tool.name).symlink_to(tool)
+    (tools / "docker").unlink(missing_ok=True)
+    (tools / "docker").write_text("#!/bin/sh\n" + DOCKER)
+    (tools / "docker").chmod(0o755)
+    env = {"PATH": str(tools), "STATE": str(hosts.folder), "PYTHON": sys.executable}
+    port, token = hosts.serve("p1", hosts.weights("p1") / ".manifest", Dressed(here, Dress(env=env)))
+    assert hosts.receive("d1", "p1", port, token).exit == 0
+    assert arrived(hosts, "d1") == FILES
+    (ran,) = [line for line in (hosts.folder / "calls").read_text().splitlines() if line.startswith("run ")]
+    assert "--net=host" in ran and token not in ran
+    mounts = [word for word in ran.split() if word.count(":/") == 1]
+    assert len(mounts) == len(set(mounts)) == 3, "docker refuses a mount that is named twice"
 
 
 def test_a_source_that_failed_itself_says_so(hosts: Hosts) -> None:
