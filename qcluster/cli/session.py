@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qcluster.report.journal import Journal
     from qcluster.report.timings import Expected
     from qcluster.serving.plan import Plan
+    from qcluster.transport.base import Transport
     from qcluster.transport.fleet import Fleet
 
 RUNS = Path(".qcluster") / "runs"
@@ -62,13 +63,19 @@ class Session:
     path: Path
     inventory: Inventory
     plan: Plan | None
-    fleet: Fleet
+    wires: Fleet
+    """The connections, for tasks, which say themselves as whom they act."""
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     watchers: list[Callable[[Event], None]] = field(default_factory=list)
     """Further reporters of the next run: what a command itself wants to see of it."""
     unreachable: set[str] = field(default_factory=set)
     """Hosts that a run lost; nothing more is asked of them."""
     mask: Mask = field(default_factory=Mask)
+
+    @property
+    def fleet(self) -> Mapping[str, Transport]:
+        """The hosts as the inventory says who acts there (`ansible_become`)."""
+        return self.wires.as_users()
 
     def on_command(self, event: CommandRan) -> None:
         """Called by the transports, from any thread, after each remote command."""
@@ -85,18 +92,18 @@ def opened(choice: Choice, flags: RunFlags, planned: bool = True) -> Iterator[Se
     if plan and wired is not loaded:
         plan = _plan(wired)  # simulated hosts have their addresses only now
     session = Session(path, wired, plan, None)  # type: ignore[arg-type]
-    session.fleet = _fleet(session, flags)
+    session.wires = _fleet(session, flags)
     try:
         yield session
     finally:
-        session.fleet.close()
+        session.wires.close()
 
 
 def rewired(session: Session, flags: RunFlags, inventory: Inventory) -> None:
     """Work with other hosts from here on; the plan stays."""
-    session.fleet.close()
+    session.wires.close()
     session.inventory = inventory
-    session.fleet = _fleet(session, flags)
+    session.wires = _fleet(session, flags)
 
 
 def _plan(inventory: Inventory) -> Plan:
@@ -166,7 +173,7 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     asked = run_options(session, verb, playbook, flags, **options)
     told = Told()
     with _reporting(session, verb, flags, journal, told) as emit, stoppable():
-        code = engine.run(book, session.inventory, session.fleet, asked, emit)
+        code = engine.run(book, session.inventory, session.wires, asked, emit)
     session.unreachable.update(told.unreachable)
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from qcluster.transport.as_users import AsUsers
 from qcluster.transport.base import Transport
 from qcluster.transport.late import LateTransport
 from qcluster.transport.settings import Settings
@@ -42,6 +43,10 @@ class Fleet(Mapping[str, Transport]):
 
     def __len__(self) -> int:
         return len(self._settings)
+
+    def as_users(self) -> AsUsers:
+        """The same connections, each host's commands run as its inventory says."""
+        return AsUsers(self, {name: settings.become for name, settings in self._settings.items()})
 
     def _make(self, settings: Settings) -> Transport:
         if settings.connection == "local":
