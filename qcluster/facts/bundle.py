@@ -43,7 +43,7 @@ done
 file record.json "$state/record.json"
 file proof.json "$state/proof.json"
 part files.txt ls -lR --time-style=full-iso "$state"
-for log in $(ls -t "$HOME"/ascend/log/debug/plog/*.log "$HOME"/ascend/log/run/plog/*.log 2>/dev/null | head -n 16); do
+for log in $(ls -t "$state"/ascend/*/plog/*.log "$HOME"/ascend/log/*/plog/*.log 2>/dev/null | head -n 16); do
   file "plog/${log##*/}" "$log"
 done
 if has docker; then

@@ -32,7 +32,10 @@ for file in "$state"/logs/*.log; do
   case $name in *proxy*) show proxy "$name" "$file" ;; *) show engine "$name" "$file" ;; esac
 done
 for file in "$state"/*/entry.log; do show engine "entry" "$file"; done
-for file in $(ls -t "$state"/cache/../plog/*.log "$HOME"/ascend/log/debug/plog/*.log 2>/dev/null | head -n 8); do
+# of CANN's logs those that were written since the last start: older ones tell of what was mended
+begun=$(ls -t "$state"/*/run/*.pid 2>/dev/null | head -n 1)
+for file in $(ls -t "$state"/ascend/debug/plog/*.log "$HOME"/ascend/log/debug/plog/*.log 2>/dev/null | head -n 8); do
+  [ -z "$begun" ] || [ "$file" -nt "$begun" ] || continue
   echo "==qcluster plog ${file##*/}"
   grep -E 'ERROR|EI[0-9]{4}|EJ[0-9]{4}|EL[0-9]{4}' "$file" | tail -n 40
 done

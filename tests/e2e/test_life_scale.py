@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tarfile
 
 import pytest
@@ -100,3 +102,23 @@ def test_a_host_that_the_inventory_no_longer_has_leaves_under_load(place: Workpl
     assert changed(ran)["d1"] == 0 and changed(ran)["d2"] == 1
     assert place.run("status", LAB).exit == 0
     assert place.run("scale", LAB).err == "grow: no host joins or leaves\n"
+
+
+def test_supervise_starts_what_died_again(place: Workplace) -> None:
+    pid_file = place.folder / "lab/hosts/d1/home/.local/state/qcluster/grow/qcluster-grow/run/d1-decode-0.pid"
+    before = int(pid_file.read_text())
+    os.kill(before, signal.SIGKILL)
+    ran = place.run("supervise", LAB, "--interval", "1", "--looks", "4")
+    assert ran.exit == 0, ran.text
+    assert "down: d1-decode-0" in ran.err
+    assert int(pid_file.read_text()) != before
+
+
+def test_supervise_installs_a_unit_without_the_key(place: Workplace) -> None:
+    home = place.folder / "home"
+    home.mkdir()
+    ran = place.run("supervise", LAB, "--install", "--restarts", "2", "--api-key", CANARY, HOME=str(home))
+    assert ran.exit == 0, ran.text
+    unit = (home / ".config/systemd/user/qcluster-grow.service").read_text()
+    assert f"supervise {place.folder / LAB} --interval 15 --restarts 2" in unit
+    assert f"WorkingDirectory={place.folder}" in unit and CANARY not in unit

@@ -20,6 +20,8 @@ load_environment() {
     if [ -r "$file" ]; then . "$file"; fi
   done
   export LD_LIBRARY_PATH="/usr/local/Ascend/ascend-toolkit/latest/python/site-packages:/usr/local/lib:${LD_LIBRARY_PATH-}"
+  # CANN's own logs (plog): here they outlive the container, and `qcluster doctor` finds them.
+  export ASCEND_PROCESS_LOG_PATH=${ASCEND_PROCESS_LOG_PATH:-/var/lib/qcluster/small/ascend}
   # A proxy for the internet would also catch the requests between the engines.
   unset http_proxy https_proxy ftp_proxy all_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY
   if [ -r /var/lib/qcluster/small/qcluster-small/api_key ]; then

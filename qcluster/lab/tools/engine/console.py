@@ -31,6 +31,15 @@ def error(text: str, who: str = "APIServer") -> None:
     info(text, "core.py:1", who, "ERROR")
 
 
+def plog(text: str) -> None:
+    """A line of CANN's own log, where ASCEND_PROCESS_LOG_PATH says or at home, one file a process."""
+    root = os.environ.get("ASCEND_PROCESS_LOG_PATH") or f"{os.environ.get('HOME', '/root')}/ascend/log"
+    os.makedirs(f"{root}/debug/plog", exist_ok=True)
+    stamp = time.strftime("%Y-%m-%d-%H:%M:%S")
+    with open(f"{root}/debug/plog/plog-{os.getpid()}.log", "a", encoding="utf-8") as file:
+        file.write(f"[ERROR] HCCL({os.getpid()},python3):{stamp} {text}\n")
+
+
 def traceback(text: str, who: str = "APIServer") -> None:
     """An uncaught exception as Python would print it, without the frames in between."""
     raw("Traceback (most recent call last):", who)

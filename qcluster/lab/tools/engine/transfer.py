@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from qcluster.lab.tools import here, httpd
+from qcluster.lab.tools.engine import console
 from qcluster.lab.tools.engine.options import Options
 
 HELD = 1000
@@ -114,7 +115,7 @@ def fetch(params: dict[str, Any]) -> bool:
             f"Connect timeout to: {address[0]}:{address[1]}, timeout: 10000 ms, ASCEND_CONNECT_TIMEOUT ({broken})\n"
             f"Mooncake transfer failed for request {params['remote_request_id']}, ret: 103902"
         )
-    return words[2] == "True" and has_hccn_conf()
+    return words[2] == "True" and _has_address()
 
 
 def _path_broken(prefill: str) -> str:
@@ -126,6 +127,17 @@ def _path_broken(prefill: str) -> str:
             return name
     tls = (here.fault("tls-off", prefill) is None, here.fault("tls-off", own) is None)
     return "" if tls[0] == tls[1] or prefill == own else "tls"
+
+
+def _has_address() -> bool:
+    """Without /etc/hccn.conf the only trace is a line in CANN's own log (vllm-ascend#7711)."""
+    if has_hccn_conf():
+        return True
+    console.plog(
+        "[RanktablCheck]'device ip' is not set correctly, must be set when multi Server or HCCL INTRA ROCE ENABLE "
+        "enabled"
+    )
+    return False
 
 
 def has_hccn_conf() -> bool:
