@@ -6,8 +6,8 @@ command -v bash >/dev/null || { echo "no bash on this host: it cannot receive fi
 bash -c "$receiver" receive "$folder" "$manifest" "$peer" "$folder.list" "$from" || exit
 while read -r _ size _ name; do
   root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null)
-  free=$(($(df -Pk "${root:-/}" | tail -n 1 | tr -s ' ' | cut -d' ' -f4) * 1024))
-  [ "$size" -le "$free" ] || { echo "no space left: $size bytes are wanted in $root, $free are free"; exit 74; }
+  free=$(df -Pk "${root:-/}" 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d' ' -f4)000
+  [ "$free" = 000 ] || [ "$size" -le "$free" ] || { echo "no space left: $size bytes are wanted in $root, $free are free"; exit 74; }
   docker load -i "$folder/$name" || exit
 done <"$manifest"
 docker image inspect "$want" >/dev/null 2>&1 || { echo "$from sent no $want"; exit 65; }
