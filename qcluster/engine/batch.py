@@ -223,8 +223,10 @@ class Batch:
         world = self.world
         for one in [done.facts_to] if done.facts_to else hosts:
             memory = world.recall(one)
-            learn = memory.register if task.module == "set_fact" else memory.learn
-            learn(done.facts)
+            if task.module == "set_fact":
+                memory.register(done.facts)
+            if task.module != "set_fact" or done.lasting:
+                memory.learn(done.facts)
         for one in hosts if task.register else ():
             world.recall(one).register({task.register: done.registered})
         for other, facts in done.facts_for.items():

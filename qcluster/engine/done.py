@@ -9,18 +9,20 @@ from typing import Any
 from qcluster.engine.act import Raw
 from qcluster.engine.included import Ask
 from qcluster.engine.job import Job
+from qcluster.modules.set_fact import CACHEABLE
 from qcluster.result import Diff, Status, TaskResult
 
 
 @dataclass(frozen=True)
 class Done:
     """What one task did on one host, and what follows from it. `registered` is never censored. `facts_to` is the host
-    that facts belong to, where that is another one (`delegate_facts`)."""
+    that facts belong to, where that is another one (`delegate_facts`); `lasting`: what set_fact gives are facts, too."""
 
     result: TaskResult
     registered: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
     facts_to: str = ""
+    lasting: bool = False
     facts_for: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notify: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
@@ -80,11 +82,13 @@ def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 def done(job: Job, whole: Attempted, parts: list[Attempted], elapsed: float) -> Done:
     """The value that a task on a host comes to."""
     raws = [part.raw for part in parts]
+    lasting = [raw.values.pop(CACHEABLE, False) for raw in raws]
     return Done(
         result=result_of(job, whole, whole.raw, elapsed),
         registered=whole.raw.values,
         facts=_merged(raws),
         facts_to=next((part.facts_to for part in parts if part.facts_to), ""),
+        lasting=any(lasting),
         facts_for={host: facts for raw in raws for host, facts in raw.facts_for.items()},
         notify=whole.notify,
         asks=tuple(part.ask for part in parts if part.ask),

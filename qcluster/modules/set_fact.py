@@ -11,6 +11,10 @@ from qcluster.result import Outcome
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+CACHEABLE = "_ansible_facts_cacheable"
+"""In the values where the variables are also facts of the host; the engine takes it out."""
+
+
 class SetFact:
     """Every argument but `cacheable` is a variable; its value keeps its type."""
 
@@ -26,7 +30,8 @@ class SetFact:
             return Decision(failed=f"not a name for a variable: {', '.join(map(repr, wrong))}")
         if not facts:
             return Decision(failed="No key/value pairs provided, at least one is required for this action to succeed")
-        return Decision(values={"ansible_facts": facts})
+        lasting = {CACHEABLE: True} if call.args.get("cacheable") else {}
+        return Decision(values={"ansible_facts": facts, **lasting})
 
 
 set_fact = SetFact()
