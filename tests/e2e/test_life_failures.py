@@ -76,7 +76,19 @@ def test_garbage_with_http_200_is_exit_code_4(place: Workplace) -> None:
     broken(place, "garbage", "d1")
     ran = place.run("smoke", LAB)
     assert ran.exit == 4, ran.text
-    assert "hccn.conf" in ran.err
+    assert "wrong also when asked directly: d1-decode-0 on d1, d1-decode-1 on d1. Likely cause: /etc/hcc" in ran.err
+
+
+def test_doctor_reads_in_canns_log_why_the_text_was_wrong(place: Workplace) -> None:
+    assert place.run("doctor", LAB).exit == 1, "the last proof failed"
+    broken(place, "hccn-conf-missing", "d1")
+    assert place.run("smoke", LAB).exit == 4
+    status = place.run("status", LAB)
+    assert status.exit == 4 and "healthy; last proof FAILED" in status.out, status.text
+    found = place.run("doctor", LAB, "--json").json()
+    assert found["diagnoses"][0]["id"] == "device-ip-missing"
+    assert {sight["host"] for sight in found["diagnoses"][0]["seen"]} == {"d1"}
+    assert "(smoke)" in found["proof"]
 
 
 def test_a_dead_engine_behind_the_proxy_is_exit_code_4(place: Workplace) -> None:
