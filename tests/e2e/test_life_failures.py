@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
 import pytest
 from workplace import Workplace
@@ -98,6 +100,24 @@ def test_a_dead_engine_behind_the_proxy_is_exit_code_4(place: Workplace) -> None
     assert "p1-prefill-1: /health says 503" in ran.err
 
 
+def test_an_engine_that_hangs_is_named_though_its_health_is_200(place: Workplace) -> None:
+    broken(place, "engine-hangs", "p1-prefill-1")
+    ran = place.run("smoke", LAB, "-e", "health_first=3")
+    assert ran.exit == 4, ran.text
+    assert "p1-prefill-1 on p1 does not generate: /health says 200" in ran.err
+    assert "`qcluster restart p1-prefill-1`" in ran.err
+    assert "p1-prefill-0 on p1 does not" not in ran.err
+
+
+def test_a_dead_proxy_is_told_at_once_with_its_last_lines(place: Workplace) -> None:
+    run = place.folder / "lab/hosts/p1/home/.local/state/qcluster/lab-1p1d/qcluster-lab-1p1d-proxy/run"
+    os.kill(int((run / "entry.pid").read_text()), signal.SIGKILL)
+    ran = place.run("smoke", LAB)
+    assert ran.exit == 4, ran.text
+    assert "the proxy on p1 has ended: Exited (137)" in ran.err
+    assert "Uvicorn running on" in ran.err and "`qcluster up` starts it again" in ran.err
+
+
 def test_down_stops_everything_and_proves_the_npus_free(place: Workplace) -> None:
     ran = place.run("down", LAB, "--yes", "-o", "json")
     assert ran.exit == 0, ran.text
@@ -105,6 +125,14 @@ def test_down_stops_everything_and_proves_the_npus_free(place: Workplace) -> Non
     again = place.run("down", LAB, "--yes", "-o", "json")
     assert again.exit == 0, again.text
     assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
+
+
+def test_what_is_stopped_is_called_stopped(place: Workplace) -> None:
+    smoke = place.run("smoke", LAB)
+    assert smoke.exit == 4 and "not running: none of 4 instances answers; `qcluster up` starts them" in smoke.err
+    restart = place.run("restart", "decode", "-i", LAB)
+    assert restart.exit == 2 and "nothing of lab-1p1d runs: start it with `qcluster up`" in restart.err
+    assert "lab-1p1d: not running; `qcluster up` starts it" in place.run("status", LAB).out
 
 
 def test_down_asks_and_names_what_it_would_stop(place: Workplace) -> None:
