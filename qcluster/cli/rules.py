@@ -20,7 +20,7 @@ def rules(rule: str, as_json: bool) -> int:
 
     chosen = [one for one in RULES if rule.upper() in ("", one.id)]
     if not chosen:
-        raise InputError(f"there is no rule {rule}")
+        raise InputError(f"there is no rule {rule}; `qcluster rules` lists them")
     if as_json:
         fields = ("id", "severity", "title", "source", "example")
         click.echo(json.dumps([{name: getattr(one, name) for name in fields} for one in chosen], indent=2))

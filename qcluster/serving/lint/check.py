@@ -12,9 +12,19 @@ from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
 from qcluster.serving.settings import problem_at
 
+
+def _of_comments(subject: Subject) -> Iterator[Fault]:
+    """Ignores are comments, not part of a plan: `check` finds them in the files (`_unexplained`)."""
+    return iter(())
+
+
+_COMMENTS = Rule(
+    "QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304", _of_comments
+)
 _MODULES = (releases, pairing, ports, sizes, environment, flags, together)
-RULES: tuple[Rule, ...] = tuple(
-    sorted((rule for module in _MODULES for rule in module.RULES), key=lambda rule: rule.id)
+RULES: tuple[Rule, ...] = (
+    _COMMENTS,
+    *sorted((rule for module in _MODULES for rule in module.RULES), key=lambda rule: rule.id),
 )
 """Every rule, as they are numbered."""
 
@@ -102,7 +112,11 @@ def _ignores(drafted: Drafted) -> Iterator[Ignore]:
 
 
 def _unexplained(known: Sequence[Ignore]) -> Iterator[Finding]:
+    named = {rule.id for rule in RULES}
     for one in known:
         if not one.reason:
             what = f"ignores {', '.join(sorted(one.rules))} without a reason"
             yield Finding("QC100", WARNING, one.file, one.written, "", what, "say why after the id")
+        if unknown := sorted(one.rules - named):
+            what = f"ignores {', '.join(unknown)}, which is no rule"
+            yield Finding("QC100", WARNING, one.file, one.written, "", what, "see qcluster rules")
