@@ -13,13 +13,19 @@ from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour
 from qcluster.serving.settings import problem_at
 
 
-def _of_comments(subject: Subject) -> Iterator[Fault]:
-    """Ignores are comments, not part of a plan: `check` finds them in the files (`_unexplained`)."""
-    return iter(())
+def _unexplained(subject: Subject) -> Iterator[Fault]:
+    named = {rule.id for rule in RULES}
+    for one in _ignores(subject.drafted):
+        where = (one.file, one.written)
+        if not one.reason:
+            what = f"ignores {', '.join(sorted(one.rules))} without a reason"
+            yield Fault(what, "say why after the id", where=where)
+        if unknown := sorted(one.rules - named):
+            yield Fault(f"ignores {', '.join(unknown)}, which is no rule", "see qcluster rules", where=where)
 
 
 _COMMENTS = Rule(
-    "QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304", _of_comments
+    "QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304", _unexplained
 )
 _MODULES = (releases, pairing, ports, sizes, environment, flags, together)
 RULES: tuple[Rule, ...] = (
@@ -56,7 +62,7 @@ def check(drafted: Drafted, rules: Sequence[Rule] = RULES, others: Sequence[Neig
     subject = Subject(drafted, tuple(others))
     known = list(_ignores(drafted))
     found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
-    return ordered(_merged(ordered({*found, *_unexplained(known)})))
+    return ordered(_merged(ordered(set(found))))
 
 
 def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -96,6 +102,8 @@ def _finding(subject: Subject, rule: Rule, fault: Fault, known: Sequence[Ignore]
 
 
 def _place(subject: Subject, fault: Fault) -> tuple[str, int, str]:
+    if fault.where:
+        return *fault.where, ""
     if fault.at is None:
         return subject.deployment.inventory.path, 0, ""
     placed = problem_at(fault.at.host, fault.variable, fault.what)
@@ -109,14 +117,3 @@ def _ignores(drafted: Drafted) -> Iterator[Ignore]:
         path = Path(name)
         if name and path.is_file():
             yield from ignores(name, path.read_text(encoding="utf-8", errors="replace"))
-
-
-def _unexplained(known: Sequence[Ignore]) -> Iterator[Finding]:
-    named = {rule.id for rule in RULES}
-    for one in known:
-        if not one.reason:
-            what = f"ignores {', '.join(sorted(one.rules))} without a reason"
-            yield Finding("QC100", WARNING, one.file, one.written, "", what, "say why after the id")
-        if unknown := sorted(one.rules - named):
-            what = f"ignores {', '.join(unknown)}, which is no rule"
-            yield Finding("QC100", WARNING, one.file, one.written, "", what, "see qcluster rules")

@@ -100,12 +100,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Fault:
-    """A rule strikes: at which host's variable, what, and what to do next."""
+    """A rule strikes: at which host's variable (or `where`, a file and line), what, and what to do next."""
 
     what: str
     hint: str = ""
     at: Placement | None = None
     variable: str = ""
+    where: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
