@@ -8,6 +8,7 @@ downloads, and who gets the files from whom, is decided by `weights_route`.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -164,6 +165,22 @@ def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Rep
     return Report(changed=changed, values=values, facts=facts)
 
 
+CAUSES = (
+    (
+        r"ConnectionError|ConnectTimeout|Max retries exceeded|NameResolutionError|ConnectError|Network is unreachable",
+        "the hub cannot be reached",
+        "proxy variables, MODELSCOPE_ENDPOINT or HF_ENDPOINT, or `weights_source: from HOST` or `rsync FROM`",
+    ),
+    (
+        r"does not exist on|RepositoryNotFound|NotExistError|Repository not found|404 Client Error",
+        "the hub has no such model, or wants a token",
+        "correct `model`, or set MODELSCOPE_API_TOKEN or HF_TOKEN",
+    ),
+    (r"neither \w+ nor an image", "no tool to download with", "pip install modelscope on the host"),
+)
+"""What a hub's tool says, what it means, what to do."""
+
+
 def why(source: Source, outcome: Outcome) -> str:
     """What to tell the operator."""
     text = outcome.out + outcome.err
@@ -172,7 +189,9 @@ def why(source: Source, outcome: Outcome) -> str:
         return f"{source.path}: the disk is full; free room and run again, the download goes on\n{detail}"
     if outcome.exit in (124, 137):
         return f"{source.path}: not complete in time; run again, the download goes on where it stopped"
-    return f"{source.id or source.path}: the weights could not be had (exit {outcome.exit})\n{tail(outcome)}"
+    cause = next((f": {what} ({then})" for pattern, what, then in CAUSES if re.search(pattern, text)), "")
+    said = "\n".join(line for line in tail(outcome, 8).splitlines() if not line.startswith("bytes "))
+    return f"{source.id or source.path}: the weights could not be had{cause} (exit {outcome.exit})\n{said}"
 
 
 weights = WeightsModule()

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
+from qcluster.command import Command
 from qcluster.engine.dressed import Dress, Dressed
 from qcluster.events import Event, Progress
+from qcluster.facts.weights import Source
 from qcluster.modules.base import Action, Call, Reach, Report
 from qcluster.modules.spread import Route, Seen, chain, routes
-from qcluster.modules.weights import weights
+from qcluster.modules.weights import weights, why
 from qcluster.modules.weights_agree import weights_agree
 from qcluster.modules.weights_found import weights_found
 from qcluster.modules.weights_route import weights_route
+from qcluster.result import Outcome
 from qcluster.transport.base import Transport
 from qcluster.transport.local import LocalTransport
 
@@ -252,3 +255,24 @@ def test_a_pinned_manifest_holds_or_names_what_does_not(place: Path) -> None:
     pinned.write_text("nonsense\n")
     refused = fleet.do(weights_found, "p1", source="path", manifest=str(pinned))
     assert refused.fatal == 2 and f"{pinned}:1: not `SHA256 SIZE NAME`" in refused.failed
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "wanted"),
+    [
+        ("requests.exceptions.ConnectionError: Max retries exceeded", 1, "the hub cannot be reached (proxy variables"),
+        ("huggingface_hub.errors.RepositoryNotFoundError: 404 Client Error", 1, "no such model, or wants a token"),
+        ("neither modelscope nor an image to run it in", 127, "pip install modelscope"),
+        (
+            "bytes 5\nno space left for the weights: 9 bytes are wanted in /w, 1 are free",
+            74,
+            "9 bytes are wanted in /w",
+        ),
+        ("OSError: [Errno 28] No space left on device", 1, "the disk is full"),
+        ("", 124, "not complete in time"),
+        ("bytes 17\nsomething nobody knows", 1, "could not be had (exit 1)\nsomething nobody knows"),
+    ],
+)
+def test_a_failure_says_what_to_do(said: str, code: int, wanted: str) -> None:
+    source = Source("modelscope", "Org/Model", "/w/Org/Model", "/w/m")
+    assert wanted in why(source, Outcome(Command(("x",)), code, said.encode()))
