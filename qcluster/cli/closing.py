@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcluster.events import Event, HostFinished, RunFinished, TaskStarted
+from qcluster.events import CommandRan, Event, HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status
 
 if TYPE_CHECKING:
@@ -22,11 +22,14 @@ class Told:
     unreachable: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
+    ran: dict[str, list[CommandRan]] = field(default_factory=dict)
     _modules: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TaskStarted):
             self._modules[event.uid] = event.module
+        elif isinstance(event, CommandRan):
+            self.ran.setdefault(event.host, []).append(replace(event, script=""))
         elif isinstance(event, RunFinished):
             self.elapsed = event.elapsed
         elif isinstance(event, HostFinished):
@@ -40,6 +43,14 @@ class Told:
             self.free.append(event.host)
         elif module == "deployment_stopped" and (left := result.values.get("left")):
             self.left[event.host] = left
+
+
+def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) -> Iterator[str]:
+    """What a run of `verb` came to."""
+    if verb == "down":
+        yield from stopped(plan, told, inventory, code)
+    elif verb in ("up", "smoke") and not code:
+        yield served(plan, told)
 
 
 def served(plan: Plan, told: Told) -> str:

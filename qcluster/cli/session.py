@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcluster.cli.closing import Told, served, stopped
+from qcluster.cli.closing import Told, last_words
 from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.options import RunFlags
 from qcluster.cli.stopping import stoppable
@@ -64,7 +64,6 @@ class Session:
     inventory: Inventory
     plan: Plan | None
     wires: Fleet
-    """The connections, for tasks, which say themselves as whom they act."""
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     watchers: list[Callable[[Event], None]] = field(default_factory=list)
     """Further reporters of the next run: what a command itself wants to see of it."""
@@ -166,6 +165,7 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     `options` are further fields of `RunOptions` (`extra_vars` are merged under the operator's).
     """
     from qcluster import engine
+    from qcluster.cli import host_journal
 
     session.mask.learn(*secrets_known(session.inventory, flags.extra_vars))
     book = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
@@ -177,11 +177,11 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     session.unreachable.update(told.unreachable)
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)
-    if session.plan and flags.output == "human" and not flags.check:
-        if verb in ("up", "smoke") and code == 0 and not flags.limit:
-            click.echo(served(session.plan, told))
-        if verb == "down":
-            for line in stopped(session.plan, told, session.path, code):
+    if session.plan and not flags.check:
+        folders = {one.name: one.state_dir for one in session.plan.hosts if one.name not in session.unreachable}
+        host_journal.write(session.fleet, folders, verb, told.ran)
+        if flags.output == "human" and not (flags.limit and verb != "down"):
+            for line in last_words(session.plan, verb, told, session.path, code):
                 click.echo(line, err=bool(code))
     return code
 

@@ -32,6 +32,7 @@ if [ -d "$dir/lock" ] && [ ! -s "$dir/lock/owner" ]; then # its taker is just wr
 fi
 if mkdir "$dir/lock" 2>/dev/null; then
   printf '%s\n' "$mine" >"$dir/lock/owner" || { rm -rf "$dir/lock"; exit 74; }
+  printf '%s begins: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$mine" >>"$dir/journal" || :
 elif [ "$(cat "$dir/lock/owner" 2>/dev/null)" != "$mine" ]; then
   cat "$dir/lock/owner" 2>/dev/null
   exit 75
