@@ -120,7 +120,7 @@ class Batch:
     def too_many_failed(self) -> bool:
         """Whether more hosts have failed than `max_fail_percentage` allows."""
         limit = self.play.max_fail_percentage
-        return limit is not None and len(self.failed) / len(self.hosts) > float(limit) / 100
+        return limit is not None and len(self.failed) / len(self.hosts) > limit / 100
 
     def _fail(self, host: str) -> None:
         self.world.failed.add(host)

@@ -16,7 +16,7 @@ from qcluster.result import Diff, Status, TaskResult
 @dataclass(frozen=True)
 class Done:
     """What one task did on one host, and what follows from it. `registered` is never censored. `facts_to` is the host
-    that facts belong to, where that is another one (`delegate_facts`); `lasting`: what set_fact gives are facts, too."""
+    that facts belong to, where that is another one (`delegate_facts`); `lasting`: what set_fact gives is a fact."""
 
     result: TaskResult
     registered: Mapping[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,6 +72,7 @@ class Plan(NamedTuple):
 
 def _plan(world: World, play: Play) -> Plan:
     """Everything of a play that can be wrong before a host is touched."""
+    play = replace(play, max_fail_percentage=_percentage(world, play))
     hosts = named(world.inventory, play, world.options.limit, world.options.extra_vars)
     return Plan(play, hosts, Bench(play, _vars_files(world, play)))
 
@@ -144,6 +146,14 @@ def batch_size(size: Any, total: int) -> int:
     if text.endswith("%"):
         return max(1, int(float(text[:-1]) / 100 * total))
     return max(0, int(text))
+
+
+def _percentage(world: World, play: Play) -> float | None:
+    value = _render(world, play, play.max_fail_percentage)
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{play.where}: max_fail_percentage: {value!r} is not a number") from None
 
 
 def _serial(world: World, play: Play) -> tuple[Any, ...]:
