@@ -47,6 +47,7 @@ class Lines:
         self._titles: dict[str, str] = {}
         self._modules: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._items: set[tuple[str, str]] = set()
         self._reached: dict[tuple[str, str], str] = {}
 
     def of(self, event: Event) -> Iterator[str]:
@@ -67,9 +68,12 @@ class Lines:
         title = self._titles.get(event.uid, event.task)
         if self._worth(event.result) and not self._repeats(event):
             yield self._row(event.result, event.host, title)
-            yield from self._details(event.result)
+            if not (event.result.bad and (event.uid, event.host) in self._items):  # its bad items have said why
+                yield from self._details(event.result)
 
     def _of_ItemFinished(self, event: ItemFinished) -> Iterator[str]:
+        if event.result.bad:
+            self._items.add((event.uid, event.host))
         if self.style.verbosity >= 1 or event.result.bad:
             yield self._row(event.result, event.host, f"  item {event.label}")
             yield from self._details(event.result)

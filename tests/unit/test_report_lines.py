@@ -15,6 +15,7 @@ from qcluster.events import (
     HostFinished,
     HostStarted,
     HostTally,
+    ItemFinished,
     PlayStarted,
     Progress,
     RunFinished,
@@ -96,6 +97,12 @@ def test_a_rescue_that_ends_the_run_does_not_say_it_again(module: str, told: int
     again = finished("a", Status.FAILED, message="no disk")  # `run_once` is on the first host, with the first line
     events: list[Event] = [failure, TaskStarted(1.5, "p", "End", "t1", "up.yaml:9", module), again]
     assert "\n".join(lines(Style(), events)).count("no disk") == told
+
+
+def test_why_an_item_failed_is_said_once() -> None:
+    failure = finished("b", Status.FAILED, message="no disk")
+    told = lines(Style(), [ItemFinished(2.5, "p", "copy it", "t1", "b", "x", failure.result), failure])
+    assert [line.split()[0] for line in told] == ["failed", "no", "failed"]
 
 
 def test_a_censored_result_shows_no_message() -> None:
