@@ -206,7 +206,7 @@ def _memory(q: Question) -> Iterator[Finding]:
 
 def _driver(q: Question) -> Iterator[Finding]:
     """The driver must be at least what the release's CANN was built against (field notes I2)."""
-    wanted = str(catalogue.release_entry(q.release).get("driver", ""))
+    wanted = catalogue.oldest_driver(q.release)
     have = q.facts.get("driver", "")
     if wanted and have and _numbers(have) < _numbers(wanted):
         what = f"driver {have} is older than {wanted}, which {q.release} is made for"

@@ -183,6 +183,14 @@ def base() -> Mapping[str, Any]:
     return _table("base")
 
 
+def oldest_driver(version: str) -> str:
+    """The driver that a release is made for; of one whose row does not say, that of the next older one."""
+    rows: Mapping[str, Mapping[str, Any]] = releases()["releases"]
+    names = list(rows)
+    start = names.index(version) if version in rows else 0
+    return next((str(rows[name]["driver"]) for name in names[start:] if "driver" in rows[name]), "")
+
+
 def release_entry(version: str) -> Mapping[str, Any]:
     """The matrix row of a release; of the newest one for a version that is not listed."""
     rows: Mapping[str, Mapping[str, Any]] = releases()["releases"]

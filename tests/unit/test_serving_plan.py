@@ -493,6 +493,13 @@ def test_underscores_and_dashes_are_one(tmp_path: Path) -> None:
     assert (found["max-num-seqs"], found["max-model-len"], found["max-num-batched-tokens"]) == ("5", "9", "7")
 
 
+@pytest.mark.parametrize(
+    ("release", "driver"), [("v0.18.0", "25.0"), ("v0.23.0", "25.2"), ("v0.25.1rc1", "25.2"), ("main", "25.2")]
+)
+def test_a_release_that_names_no_driver_wants_the_last_known(release: str, driver: str) -> None:
+    assert catalogue.oldest_driver(release) == driver
+
+
 def test_versions_are_ordered() -> None:
     ordered = ["v0.17.0rc1", "v0.18.0rc1", "v0.18.0", "v0.22.1rc1", "v0.23.0rc1", "v0.23.0", "v0.23.0.post1", "main"]
     keys = [versions.key(version) for version in ordered]
