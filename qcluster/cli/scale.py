@@ -42,6 +42,8 @@ def scale(
 
     New instances are started, proven and given to the proxy; then those that leave finish their requests and stop.
     """
+    if flags.limit:
+        raise InputError("--limit: scale works on what differs; name the hosts in the inventory")
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "scale"):
         assert session.plan is not None
@@ -85,14 +87,15 @@ def recorded(session: Session) -> Record:
 
     with ThreadPoolExecutor(max_workers=max(1, min(len(plan.hosts), 64))) as pool:
         found = newest(dict(zip((host.name for host in plan.hosts), pool.map(one, plan.hosts), strict=True)))
-    if found is None:
+    if found is None or not any(one.proven for one in found.members):
         raise InputError(f"no host says that {plan.deployment} runs: start it with `qcluster up {session.path}`")
     return found
 
 
 def moves(plan: Plan, record: Record) -> Move:
     """Raises InputError where more than the list of hosts differs from what runs."""
-    known, wanted = {one.name: one for one in record.members}, {host.name: host for host in plan.hosts}
+    known = {one.name: one for one in record.members if one.proven}
+    wanted = {host.name: host for host in plan.hosts}
     changed = [name for name in wanted if name in known and known[name].digest != wanted[name].digest]
     if changed:
         raise InputError(_changed(plan, changed))

@@ -18,7 +18,12 @@ READ = 'case $1 in "<fact:home>"*) set -- "$HOME${1#"<fact:home>"}" ;; esac\ncat
 
 class DeploymentRecord:
     spec = Spec(
-        {"gone": Option("list", elements="str", default=(), help="Hosts that were stopped and are forgotten.")},
+        {
+            "gone": Option("list", elements="str", default=(), help="Hosts that were stopped and are forgotten."),
+            "proven": Option(
+                "bool", default=True, help="false: before a start; hosts that serve are left as they are."
+            ),
+        },
         help="Every host of the deployment knows what was started where (run_once).",
     )
     supports_check = True
@@ -30,7 +35,8 @@ class DeploymentRecord:
             return Report(skipped="only a part of the deployment takes part in this run")
         found = on_all(hosts, lambda name: read(reach.fleet[name], hosts[name]))
         new = record.made(plan, {name: _variables(reach, name) for name in hosts}, reach.clock())
-        new = record.merged(new, newest(found), call.args["gone"])
+        old = newest(found)
+        new = record.merged(new, old, call.args["gone"]) if call.args["proven"] else record.announced(new, old)
         stale = [name for name in hosts if not record.same(new, found[name])]
         _tell_left(reach, new, plan)
         if call.check or not stale:
@@ -50,9 +56,10 @@ def _put(folder: str, what: Record) -> Put:
 
 
 def _tell_left(reach: Reach, new: Record, plan: Mapping[str, Any]) -> None:
+    """Hosts that neither the plan nor this run has: `scale` itself has them at hand."""
     names = {host["name"] for host in plan["hosts"]}
     for one in new.members:
-        if one.name not in names and not set(one.containers) <= {""}:
+        if one.name not in names and one.name not in reach.fleet:
             note(reach, one.name, f"{one.name} is not in the plan any more; `qcluster scale` stops what runs there")
 
 

@@ -220,6 +220,7 @@ def _await_proxy(scene: Scene, proxy: Endpoint, reach: Reach, wait: int) -> None
 def _through(scene: Scene, reach: Reach) -> dict[str, Any]:
     """Concurrent rounds through the proxy until every instance has served at least one request."""
     assert scene.proxy is not None
+    reach.sleep(0.5)  # counters of the requests before are written a moment after their answers
     proxy, before = scene.proxy, readings(scene, reach)
     width = 2 * max(len(scene.of("prefill")), len(scene.of("decode")), 1)
     idle: list[str] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 FILE = "record.json"
@@ -38,7 +38,10 @@ CONNECTION = (
 
 @dataclass(frozen=True)
 class Member:
-    """One host as it was started: its part of the plan, the names of its containers, and how to connect."""
+    """One host as it was started: its part of the plan, the names of its containers, and how to connect.
+
+    `proven` is false from before its first start until it is known to serve: a run may have been killed in between.
+    """
 
     name: str
     state_dir: str
@@ -49,6 +52,7 @@ class Member:
     containers: tuple[str, ...]
     instances: tuple[Mapping[str, Any], ...]
     connection: Mapping[str, Any]
+    proven: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,15 @@ def merged(new: Record, old: Record | None, gone: Iterable[str] = ()) -> Record:
     known = {one.name for one in new.members} | set(gone)
     left = tuple(one for one in old.members if one.name not in known) if old else ()
     return Record(new.deployment, new.at, new.proxy, (*new.members, *left))
+
+
+def announced(new: Record, old: Record | None) -> Record:
+    """The old record with the hosts that are about to start: whatever happens now, somebody knows of them."""
+    if old is None:
+        return replace(new, members=tuple(replace(one, proven=False) for one in new.members))
+    known = {one.name for one in old.members}
+    more = tuple(replace(one, proven=False) for one in new.members if one.name not in known)
+    return replace(old, at=new.at, members=(*old.members, *more))
 
 
 def same(one: Record, other: Record | None) -> bool:

@@ -183,6 +183,17 @@ def test_a_host_that_was_not_stopped_stays_in_the_record(tmp_path: Path) -> None
     assert record.same(new, replace(new, at=9.0)) and not record.same(new, old)
 
 
+def test_a_host_that_is_about_to_start_is_known_but_not_taken_for_serving(tmp_path: Path) -> None:
+    old, new = record_of(tmp_path), record_of(tmp_path, two_decodes())
+    between = record.announced(new, old)
+    assert [(one.name, one.proven) for one in between.members] == [("p1", True), ("d1", True), ("d2", False)]
+    assert record.same(record.announced(new, between), between), "once more changes nothing"
+    assert [host.name for host in moves(plan_of(tmp_path, two_decodes()), between).joining] == ["d2"]
+    assert [one.name for one in moves(plan_of(tmp_path), between).leaving] == ["d2"], "the edit was taken back"
+    assert all(one.proven for one in record.merged(new, between).members)
+    assert not any(one.proven for one in record.announced(new, None).members)
+
+
 def test_scale_moves_only_the_difference(tmp_path: Path) -> None:
     plan, old = plan_of(tmp_path, two_decodes()), record_of(tmp_path)
     move = moves(plan, old)
