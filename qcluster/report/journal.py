@@ -128,15 +128,13 @@ def standing(root: Path) -> list[Path]:
     """For each deployment that `up` started, however it ended, and no `down` has stopped since: its newest `up`."""
     found: dict[str, Path] = {}
     for folder in runs(root):
-        told = summary(folder)
-        if told.get("verb") not in ("up", "down"):
-            continue
         try:
-            deployment = str(plan_of(folder).get("deployment"))
-        except ValueError:
+            told = summary(folder)
+            deployment = str(plan_of(folder).get("deployment")) if told.get("verb") in ("up", "down") else ""
+        except ValueError:  # cut off while it was written
             continue
-        if told["verb"] == "up":
+        if told.get("verb") == "up":
             found[deployment] = folder
-        elif told.get("exit") == 0:
+        elif told.get("verb") == "down" and told.get("exit") == 0:
             found.pop(deployment, None)
     return list(found.values())

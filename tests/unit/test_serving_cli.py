@@ -110,6 +110,10 @@ def test_check_knows_what_was_started_from_here(run, tmp_path: Path) -> None:  #
     told = run("check", example("single-a3")).out
     assert "QC309" in told and ".qcluster/runs/20260101-000000-up" in told
     assert "QC309" not in run("check", example("1p1d")).out
+    cut_off = tmp_path / ".qcluster/runs/20260101-000000.2-down"
+    cut_off.mkdir()
+    (cut_off / "run.json").write_text('{"verb": "do')
+    assert "QC309" in run("check", example("single-a3")).out
     ran("20260101-000001", "down", 0)
     assert "QC309" not in run("check", example("single-a3")).out
 
