@@ -128,7 +128,9 @@ class Answers(BaseHTTPRequestHandler):
             }
             for name, data in self.hub.files(match["model"]).items()
         ]
-        self.scope({"Files": files, "LatestCommitter": {"Id": COMMIT}})
+        folders = {str(Path(one["Path"]).parent) for one in files} - {"."}
+        trees = [{"Name": folder, "Path": folder, "Type": "tree", "Size": 0} for folder in sorted(folders)]
+        self.scope({"Files": trees + files, "LatestCommitter": {"Id": COMMIT}})
 
     def scope_revisions(self, match: re.Match[str], query: Mapping[str, str]) -> None:
         branch = {"Revision": "master", "CreatedAt": 1767225600}

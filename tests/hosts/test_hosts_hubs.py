@@ -76,6 +76,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     (model / SHARD).write_bytes(random.Random(1).randbytes(6 << 20))
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": SHARD}}))
     (model / "config.json").write_text("{}")
+    (model / "code").mkdir()
+    (model / "code" / "modeling.py").write_text("")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / client.program).symlink_to(program)
     files = certificate(tmp_path)
@@ -98,7 +100,7 @@ def test_a_download_that_was_killed_goes_on(place: Place) -> None:
     place.kill()
     place.hub.slow = 0.0
     report = place.fetch()
-    assert (report.failed, report.changed, report.values["files"]) == ("", True, 3)
+    assert (report.failed, report.changed, report.values["files"]) == ("", True, 4)
     assert place.shard.read_bytes() == place.wanted
     first, _ = place.hub.transfers(SHARD)[-1]
     assert (first > 0) == place.client.goes_on

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 
 def modelscope(name: str) -> Iterator[tuple[str, int, str]]:
-    """Checksum (or `-`), size in bytes, and name of every file."""
+    """Checksum (or `-`), size in bytes, and name of every file. Since 1.38 a folder is listed like a file."""
     from modelscope.hub.api import HubApi
 
-    for one in HubApi().get_model_files(name, recursive=True):
-        if one.get("Type", "blob") == "blob":
+    listed = HubApi().get_model_files(name, recursive=True)
+    parents = {one["Path"].rpartition("/")[0] for one in listed}
+    for one in listed:
+        if one.get("Type", "blob") == "blob" and one["Path"] not in parents:
             yield one.get("Sha256") or "-", int(one.get("Size") or 0), one["Path"]
 
 
