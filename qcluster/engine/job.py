@@ -11,6 +11,7 @@ from typing import Any
 from qcluster.command import Become
 from qcluster.engine import search
 from qcluster.engine.dressed import Dress, DressedFleet
+from qcluster.engine.keywords import number
 from qcluster.engine.ready import Ready
 from qcluster.engine.variables import Rendered, View
 from qcluster.engine.world import World
@@ -83,7 +84,7 @@ class Job:
     def number(self, name: str, templar: Templar) -> float | None:
         """A keyword that is a number, rendered; None where it is absent or 0."""
         value = templar.render(self.task.scope.get(name))
-        return float(value) if value not in (None, OMIT, "") else None
+        return number(value, name) if value not in (None, OMIT, "") else None
 
     def target(self, templar: Templar) -> str:
         """The host to act on: `delegate_to`, else the task's own."""

@@ -11,6 +11,7 @@ from qcluster.command import Command, Put
 from qcluster.engine.act import Launch, Raw, failed, finished
 from qcluster.engine.dressed import carry_out
 from qcluster.engine.job import Job
+from qcluster.engine.keywords import number
 from qcluster.facts import async_jobs
 from qcluster.facts.async_jobs import AsyncState
 from qcluster.modules.base import Call, Decision
@@ -80,7 +81,7 @@ def _told(decision: Decision) -> dict[str, Any]:
 
 def launcher(job: Job, call: Call, templar: Templar) -> Launch | None:
     """How a task's steps are detached; None where it has no `async`."""
-    limit = int(templar.render(job.task.job_limit) or 0)
+    limit = int(number(templar.render(job.task.job_limit) or 0, "async"))
     if not limit:
         return None
-    return Launcher(call.state_dir, limit, float(templar.render(job.task.poll)), job.world.options.sleep)
+    return Launcher(call.state_dir, limit, number(templar.render(job.task.poll), "poll"), job.world.options.sleep)

@@ -14,6 +14,13 @@ from qcluster.playbook.model import LoopControl, Task
 from qcluster.templating import Templar, TemplateError
 
 
+def _seconds(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TemplateError(f"loop_control.pause: {value!r} is not a number") from None
+
+
 @dataclass(frozen=True)
 class Loop:
     """The items of one task on one host, and how it goes through them."""
@@ -40,7 +47,7 @@ class Loop:
             str(render(control.loop_var)),
             str(render(control.index_var)),
             boolean(render(control.extended)),
-            float(render(control.pause)),
+            _seconds(render(control.pause)),
         )
 
     def items(self, sleep: Callable[[float], None]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from qcluster.engine.done import Attempted, Done, done, joined, result_of
 from qcluster.engine.dressed import dressed
 from qcluster.engine.included import Ask
 from qcluster.engine.job import Job
+from qcluster.engine.keywords import number
 from qcluster.engine.loop import Loop
 from qcluster.engine.variables import View
 from qcluster.errors import QclusterError, UnreachableError
@@ -134,11 +135,11 @@ def _attempts(job: Job, view: View, templar: Templar) -> Raw:
 def _total(task: Task, templar: Templar) -> int:
     if task.retries is None:
         return 1 + DEFAULT_RETRIES if task.until else 1
-    return 1 + max(0, int(templar.render(task.retries)))
+    return 1 + max(0, int(number(templar.render(task.retries), "retries")))
 
 
 def _delay(task: Task, templar: Templar) -> float:
-    delay = float(templar.render(task.delay))
+    delay = number(templar.render(task.delay), "delay")
     return delay if delay >= 0 else 1.0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from qcluster.engine.batch import Batch
 from qcluster.engine.chosen import start_key
 from qcluster.engine.crew import Crew
+from qcluster.engine.keywords import settled
 from qcluster.engine.options import RunOptions
 from qcluster.engine.ready import Bench
 from qcluster.engine.strategy import STRATEGIES
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 def _plan(world: World, play: Play) -> Plan:
     """Everything of a play that can be wrong before a host is touched."""
-    play = replace(play, max_fail_percentage=_percentage(world, play))
+    play = settled(play, world.options.extra_vars)
     hosts = named(world.inventory, play, world.options.limit, world.options.extra_vars)
     return Plan(play, hosts, Bench(play, _vars_files(world, play)))
 
@@ -92,7 +92,7 @@ def _play(world: World, crew: Crew, plan: Plan) -> bool:
     alive = tuple(host for host in plan.hosts if host not in world.failed | world.unreachable)
     hosts = ordered(alive, play.order)
     world.emit(PlayStarted(world.clock(), play.name, hosts))
-    for batch_hosts in batches(hosts, _serial(world, play)):
+    for batch_hosts in batches(hosts, play.serial):
         batch = Batch(world, plan.bench, batch_hosts, plan.hosts)
         STRATEGIES[play.strategy](batch, crew)
         lost = set(batch_hosts) <= batch.bad
@@ -145,19 +145,7 @@ def batch_size(size: Any, total: int) -> int:
     text = str(size)
     if text.endswith("%"):
         return max(1, int(float(text[:-1]) / 100 * total))
-    return max(0, int(text))
-
-
-def _percentage(world: World, play: Play) -> float | None:
-    value = _render(world, play, play.max_fail_percentage)
-    try:
-        return None if value is None else float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{play.where}: max_fail_percentage: {value!r} is not a number") from None
-
-
-def _serial(world: World, play: Play) -> tuple[Any, ...]:
-    return tuple(_render(world, play, size) for size in play.serial)
+    return max(0, int(float(text)))
 
 
 def _render(world: World, play: Play, value: Any) -> Any:

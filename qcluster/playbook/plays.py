@@ -23,6 +23,8 @@ def plays(reader: Reader, entries: Any) -> Iterator[Play]:
     if not isinstance(entries, list):
         reader.notes.value(entries, "", "a playbook is a list of plays")
         return
+    if not entries:
+        reader.notes.value(entries, "", "a playbook holds at least one play")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             reader.notes.key(entries, index, "", "a play is a mapping")

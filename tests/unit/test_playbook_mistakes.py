@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from engine_stand import run, stand
 
 from qcluster import engine
-from qcluster.errors import InputError
+from qcluster.errors import InputError, TaskFailed
+from qcluster.result import Outcome
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "playbook" / "mistakes.yml").read_text(encoding="utf-8"))
 
@@ -52,3 +55,38 @@ def test_a_file_that_imports_itself_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "loop.yml").write_text("- import_tasks: loop.yml\n")
     with pytest.raises(InputError, match="imports itself"):
         engine.load(tmp_path / "site.yml")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "what"),
+    [
+        ("serial: \"{{ 'x' }}\"", "serial: ['x'] is not a number or a percentage"),
+        ("max_fail_percentage: \"{{ 'many' }}\"", "max_fail_percentage: 'many' is not a number"),
+        ('max_fail_percentage: "{{ nothing }}"', "max_fail_percentage: 'nothing' is undefined"),
+        ("gather_facts: \"{{ 'perhaps' }}\"", "gather_facts: 'perhaps' is not true or false"),
+    ],
+)
+def test_a_template_of_a_play_must_give_what_its_keyword_wants(tmp_path: Path, keyword: str, what: str) -> None:
+    with pytest.raises(InputError, match=re.escape(what)):
+        run(tmp_path, f"- hosts: all\n  {keyword}\n  tasks: []\n")
+
+
+def test_templates_of_a_play_are_rendered(tmp_path: Path) -> None:
+    text = """\
+- hosts: all
+  gather_facts: "{{ facts }}"
+  serial: "{{ [1, '50%'] }}"
+  tasks: [{debug: {msg: "{{ ansible_play_batch }}"}}]
+"""
+    ran = run(tmp_path, text, stand("a", "b"), extra_vars={"facts": False})
+    assert [ran.messages("a"), ran.messages("b")] == [[["a"]], [["b"]]]
+
+
+@pytest.mark.parametrize("word", ["retries", "delay", "timeout", "async", "throttle"])
+def test_a_template_of_a_task_that_is_no_number_is_named(tmp_path: Path, word: str) -> None:
+    task = f"  - command: x\n    until: false\n    {word}: \"{{{{ 'x' }}}}\"\n"
+    try:
+        told = str(run(tmp_path, task, answer=lambda command: Outcome(command, 1)).messages())
+    except TaskFailed as error:
+        told = str(error)
+    assert f"{word}: 'x' is not a number" in told
