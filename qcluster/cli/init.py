@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from qcluster.serving.plan import Plan
     from qcluster.serving.template import Wanted
 
 ROLES = ("prefill", "decode", "standalone", "proxy")
@@ -30,19 +33,32 @@ ROLES = ("prefill", "decode", "standalone", "proxy")
 def init(file: Path, force: bool, **told: object) -> int:
     """Write an inventory with comments; ask for what no option says."""
     from qcluster.errors import InputError
-    from qcluster.inventory import load
-    from qcluster.serving import make_plan
     from qcluster.serving.template import inventory_text
 
     if file.exists() and not force:
         raise InputError(f"{file} exists already; --force overwrites it")
     text = inventory_text(_wanted(told))
+    made = _planned(text)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    made = make_plan(load(file))
     click.echo(f"wrote {file}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
     click.echo(f"next: qcluster plan {file}; qcluster up {file}", err=True)
     return 0
+
+
+def _planned(text: str) -> Plan:
+    """What the text means. Raises InputError, and nothing has been written, where it cannot be planned."""
+    from qcluster.errors import InputError
+    from qcluster.inventory import load
+    from qcluster.serving import make_plan
+
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "inventory.yaml"
+        draft.write_text(text, encoding="utf-8")
+        try:
+            return make_plan(load(draft))
+        except InputError as error:
+            raise InputError([replace(one, file="", line=0) for one in error.problems]) from None
 
 
 def _wanted(told: dict[str, object]) -> Wanted:

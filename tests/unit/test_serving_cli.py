@@ -133,6 +133,15 @@ def test_recipes(run) -> None:  # type: ignore[no-untyped-def]
     assert unknown.code == 2 and "did you mean" in unknown.err
 
 
+def test_init_writes_nothing_that_cannot_be_planned(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("--hardware", "a3", "--user", "root")
+    model = run("init", "mine.yaml", "--standalone", "10.0.0.1", "--model", "Qwen3.5-27B-w8a9", *words)
+    assert model.code == 2 and model.err.startswith("qcluster: all: model: there is no recipe for 'Qwen3.5-27B-w8a9'")
+    half = run("init", "mine.yaml", "--prefill", "10.0.0.1", "--model", "Qwen3.5-27B-w8a8", *words)
+    assert half.code == 2 and "decode has none" in half.err
+    assert not (tmp_path / "mine.yaml").exists()
+
+
 def test_init_without_a_terminal_names_the_option(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     nothing = run("init", "mine.yaml")
