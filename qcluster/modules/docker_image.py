@@ -144,10 +144,18 @@ CAUSES = (
     (r"manifest unknown|manifest for .* not found", "the registry has no such tag", "correct `release` or `image`"),
     (r"no space left", "the disk is full", "free room where docker keeps images (docker system df)"),
     (r"no such file: ", "the archive is not there", "correct `image_source: load FILE`, a path on the host or here"),
-    (r"invalid tar header", "this host's docker cannot unpack it", "pull elsewhere, `image_source: from HOST`"),
+    (
+        r"invalid tar header",
+        "this host's docker cannot unpack it",
+        "`image_source: from HOST`, a host whose docker can",
+    ),
     (r"unauthorized|denied", "the registry wants a login", "docker login, or another registry in `registries`"),
     (r"cannot be reached \(", "a host cannot reach the other", "open TCP between them, or `image_source: pull`"),
-    (NO_WAY, "the registry cannot be reached", "put a reachable mirror first in `registries`, or `from HOST`"),
+    (
+        NO_WAY,
+        "the registry cannot be reached",
+        "put a reachable mirror first in `registries`, or `image_source: from HOST`",
+    ),
 )
 """What docker says, what it means, what to do."""
 

@@ -41,8 +41,7 @@ except Exception as error:
 "
   echo end
 ') || { echo "the image cannot be run: $said"; exit 1; }
-echo "$said"
-case $said in *end) ;; *) echo "the look into the image was cut off"; exit 1 ;; esac
+case $said in *end) ;; *) echo "the look into the image was cut off: $said"; exit 1 ;; esac
 case $said in *"mooncake no"*)
   if [ "$mooncake" = yes ]; then
     echo "the image has no Mooncake, so KV cannot be transferred: use an official image"
@@ -70,6 +69,7 @@ case $release:$version in
   esac ;;
 esac
 mkdir -p "$(dirname "$stamp")" && echo "$id" >"$stamp"
+echo "$said"
 """
 
 

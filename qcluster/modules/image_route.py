@@ -62,7 +62,8 @@ class ImageRoute:
         if receivers:
             file = "" if known[sender]["present"] else found[sender]["file"]
             _send(call, reach, known, (sender, file), receivers)
-            note(reach, "image", f"{sender} sends it to {', '.join(receivers)}")
+            if any(reach.variables_of(host).get("qcluster_image_route") != found[host] for host in receivers):
+                note(reach, "image", f"{sender} sends it to {', '.join(receivers)}")
         return found
 
 
