@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
+from qcluster.serving.connector import connectors
+from qcluster.serving.flags import spelling
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Rule, Seat, Subject
 
 NEWEST = "0.27.1"
@@ -56,6 +58,18 @@ def broken_json(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, "write it as a mapping; the plan makes JSON of it", seat.placement, "vllm_args")
 
 
+def unknown_connector(subject: Subject) -> Iterator[Fault]:
+    known = catalogue.base()["connectors"]
+    for seat in subject.firsts:
+        for one in connectors(seat.config("kv-transfer-config")):
+            name = str(one.get("kv_connector", ""))
+            if name not in known and "kv_connector_module_path" not in one:
+                hint = did_you_mean(name, known) or "kv_connector_module_path says where one of your own is"
+                typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
+                what = f"neither vLLM nor vllm-ascend has a connector {name!r}"
+                yield Fault(what, hint, seat.placement, "vllm_args" if typed else "connector")
+
+
 def offline_draft(subject: Subject) -> Iterator[Fault]:
     """Only the model itself is fetched; engines start with HF_HUB_OFFLINE=1 and see what their container mounts."""
     mounted = {
@@ -86,5 +100,6 @@ RULES = (
     Rule("QC601", ERROR, "vLLM has the flag", "the real parsers (make judge)", "max-num-sequences: 4", unknown_flag),
     Rule("QC602", ERROR, "flags are written whole", "the real parsers (make judge)", "max-num-seq: 4", abbreviated),
     Rule("QC603", ERROR, "JSON flags hold JSON", "vllm/engine/arg_utils.py", 'additional-config: "{a: "', broken_json),
+    Rule("QC605", WARNING, "the connector exists", "kv_transfer/__init__.py", "connector: Mooncake", unknown_connector),
     Rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}", offline_draft),
 )
