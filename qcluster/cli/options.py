@@ -141,7 +141,7 @@ def _mapping(text: str, vault_password_file: str) -> dict[str, Any]:
     vault, shown = vault_of(vault_password_file), Path("--extra-vars")
     value = vault.load(Path(text[1:]).expanduser()) if text[0] == "@" else load_yaml(shown, text, tags=vault.tags)
     if not isinstance(value, dict):
-        kind = "nothing" if value is None else type(value).__name__.lower()
+        kind = "nothing" if value is None else "a list" if isinstance(value, list) else f"{value!r}"
         raise InputError(f"--extra-vars {text}: a mapping is wanted, this is {kind}")
     return value
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from qcluster.engine.batch import Batch
-from qcluster.engine.chosen import start_key
+from qcluster.engine.chosen import keyed, start_key
 from qcluster.engine.crew import Crew
 from qcluster.engine.keywords import settled
 from qcluster.engine.options import RunOptions
@@ -23,6 +23,7 @@ from qcluster.playbook.library import Library
 from qcluster.playbook.model import Play, Playbook
 from qcluster.playbook.notes import Notes
 from qcluster.playbook.plays import find_vars
+from qcluster.schema import did_you_mean
 from qcluster.templating import Templar
 from qcluster.transport.base import Transport
 
@@ -40,6 +41,7 @@ def run(
     everybody = tuple(dict.fromkeys(host for plan in plans for host in plan.hosts))
     if options.limit and not everybody:
         raise InputError(f"--limit {options.limit}: no host of the playbook is left")
+    _check_start(playbook, options.start_at_task)
     began, code = options.clock(), TaskFailed.exit_code
     emit(RunStarted(began, options.verb, options.target or playbook.path, inventory.path, everybody, options.check))
     try:
@@ -47,6 +49,14 @@ def run(
     finally:
         emit(RunFinished(options.clock(), code, world.tallies.recap(), options.clock() - began))
     return code
+
+
+def _check_start(playbook: Playbook, name: str) -> None:
+    """Nothing would run, and that looks like success: a task to start at that does not exist is bad input."""
+    if name and not any(start_key(play, name) for play in playbook.plays):
+        known = [task.title for play in playbook.plays for _, task in keyed(play)]
+        near = did_you_mean(name, known) or "tasks of include_tasks and include_role are not known before the run"
+        raise InputError(f"--start-at-task {name}: no such task ({near})")
 
 
 def _carried_out(world: World, plans: list[Plan], forks: int) -> int:

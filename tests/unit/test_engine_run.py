@@ -74,6 +74,11 @@ def test_a_fatal_report_ends_the_run_with_its_code(
     assert (ran.exit, ran.statuses()) == (4, ["failed"])
 
 
+def test_a_task_to_start_at_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--start-at-task Secnd: no such task \(did you mean 'Second'\?\)"):
+        run(tmp_path, "  - {name: First, debug: }\n  - {name: Second, debug: }\n", start_at_task="Secnd")
+
+
 def test_the_recap_is_in_the_order_of_the_inventory(tmp_path: Path) -> None:
     assert list(run(tmp_path, "  - debug:\n", stand("h10", "h2", "a")).recap) == ["h10", "h2", "a"]
 
