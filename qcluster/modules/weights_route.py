@@ -114,7 +114,7 @@ def _not_shared(reach: Reach, known: Mapping[str, Any], disks: Mapping[str, str]
     if not apart:
         return ""
     folder = known[apart[0]]["path"].rpartition("/")[0]
-    what = f"weights_shared is true, but {', '.join(apart)} do not see in {folder} what {claimed[0]} writes there"
+    what = f"weights_shared is true, but {', '.join(apart)} cannot see in {folder} what {claimed[0]} writes there"
     return f"{what}: mount the same folder, or set weights_shared: false"
 
 

@@ -204,7 +204,7 @@ def test_a_folder_that_is_not_shared_after_all_is_said_before_anything_is_downlo
     fleet = Fleet(place)
     fleet.facts["p1"]["qcluster_host"]["weights_shared"] = fleet.facts["d2"]["qcluster_host"]["weights_shared"] = True
     refused = fleet.up()["p1"].failed
-    assert "weights_shared is true, but d2 do not see in" in refused and "mount the same folder" in refused
+    assert "weights_shared is true, but d2 cannot see in" in refused and "mount the same folder" in refused
     assert fleet.calls == []
 
 
