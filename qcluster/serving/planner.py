@@ -41,7 +41,7 @@ def make_plan(inventory: Inventory, lint: bool = True) -> Plan:
     drafted = draft(inventory)
     refused = errors(drafted) if lint else ()
     if drafted.problems or refused:
-        raise InputError(dict.fromkeys((*drafted.problems, *refused)))
+        raise InputError(sorted({*drafted.problems, *refused}))
     return drafted.plan
 
 
@@ -53,7 +53,7 @@ def draft(inventory: Inventory) -> Draft:
         raise InputError(problems)
     everyone = slots(deployment, problems)
     if not everyone:
-        raise InputError(tuple(dict.fromkeys(sorted(problems))))
+        raise InputError(sorted(set(problems)))
     plan = _assemble(deployment, everyone, problems)
     return Draft(deployment, tuple(everyone), plan, tuple(sorted(set(problems))))
 
