@@ -8,7 +8,8 @@ began() { # when a process of this host began; nothing of one that is gone, or t
   sed 's/.*) //' "/proc/${1:-none}/stat" 2>/dev/null | awk '$1 !~ /[ZX]/ { print $20 }'
 }
 
-boot=$(cat /proc/sys/kernel/random/boot_id)
+# two hosts may be containers of one kernel: a process number says something only where both count the same processes
+boot=$(cat /proc/sys/kernel/random/boot_id)-$(readlink /proc/self/ns/pid | tr -dc 0-9)
 token=$(uname -n):$$:$(began "$$"):$boot:$(cat /proc/sys/kernel/random/uuid)
 
 age() { # seconds since DIR was touched
