@@ -61,7 +61,7 @@ def _checked(chosen: Sequence[Choice]) -> Checked:
 
     problems: list[Problem] = []
     findings: list[Finding] = []
-    others = list(_started())
+    others = list(started())
     for choice in chosen:
         try:
             path, inventory = load_inventory(choice)
@@ -75,7 +75,7 @@ def _checked(chosen: Sequence[Choice]) -> Checked:
     return Checked(tuple(dict.fromkeys(problems)), tuple(ordered(findings)))
 
 
-def _started() -> Iterator[Neighbour]:
+def started() -> Iterator[Neighbour]:
     """The deployments that `up` started from this directory and `down` has not stopped."""
     from qcluster.report.journal import plan_of, standing
     from qcluster.serving.lint.rule import Neighbour

@@ -56,12 +56,17 @@ def plan(
 
 
 def _made(choice: Choice, resolve: bool, lint: bool) -> Plan:
-    from qcluster.serving import make_plan
+    from qcluster.cli.check import started
+    from qcluster.serving.planner import judged
 
     if resolve:
         return resolved(choice, lint)
     _path, inventory = load_inventory(choice)
-    return make_plan(inventory, lint=lint)
+    made, findings = judged(inventory, lint, tuple(started()))
+    for one in findings:
+        if one.severity == "warning" and not one.ignored:
+            click.echo(f"warning: {one}", err=True)
+    return made
 
 
 def resolved(choice: Choice, lint: bool) -> Plan:

@@ -13,7 +13,8 @@ from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
 from qcluster.serving.flags import Folded, present, words
 from qcluster.serving.launch import Launch, launches
-from qcluster.serving.lint.check import errors
+from qcluster.serving.lint.check import Finding, check, errors
+from qcluster.serving.lint.rule import Neighbour
 from qcluster.serving.machines import container_devices, container_name, host_plans, images, model_path, state_dir
 from qcluster.serving.notes import notes
 from qcluster.serving.plan import Instance, Model, Plan, fact_names
@@ -38,11 +39,17 @@ def make_plan(inventory: Inventory, lint: bool = True) -> Plan:
     Raises InputError with every problem found, each at its file and line: what cannot be planned, and (`lint`) what a
     rule of severity error refuses.
     """
+    return judged(inventory, lint)[0]
+
+
+def judged(inventory: Inventory, lint: bool = True, others: Sequence[Neighbour] = ()) -> tuple[Plan, list[Finding]]:
+    """The plan as `make_plan` makes it, and what the rules say of it beside `others`."""
     drafted = draft(inventory)
-    refused = errors(drafted) if lint else ()
+    findings = check(drafted, others=others) if lint else []
+    refused = errors(findings)
     if drafted.problems or refused:
         raise InputError(sorted({*drafted.problems, *refused}))
-    return drafted.plan
+    return drafted.plan, findings
 
 
 def draft(inventory: Inventory) -> Draft:

@@ -109,6 +109,8 @@ def test_check_knows_what_was_started_from_here(run, tmp_path: Path) -> None:  #
     ran("20260101-000000", "up", None)
     told = run("check", example("single-a3")).out
     assert "QC309" in told and ".qcluster/runs/20260101-000000-up" in told
+    planned = run("plan", example("single-a3"))
+    assert planned.code == 0 and planned.err.startswith("warning: QC309") and "QC" not in planned.out
     assert "QC309" not in run("check", example("1p1d")).out
     cut_off = tmp_path / ".qcluster/runs/20260101-000000.2-down"
     cut_off.mkdir()

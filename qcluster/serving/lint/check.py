@@ -89,9 +89,9 @@ def _rank(one: Finding) -> tuple[int, str, int, str, str, str]:
     return _ORDER.get(one.severity, 0), one.file, one.line, one.path, one.rule, one.what
 
 
-def errors(drafted: Drafted) -> list[Problem]:
+def errors(findings: Iterable[Finding]) -> list[Problem]:
     """What the rules refuse, as problems whose text begins with the rule's id."""
-    refused = [one for one in check(drafted) if one.severity == ERROR and not one.ignored]
+    refused = [one for one in findings if one.severity == ERROR and not one.ignored]
     return [Problem(one.file, one.line, one.path, f"{one.rule} {one.what}", one.hint) for one in refused]
 
 
