@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from qcluster.inventory.model import Group, Host, Inventory
 from qcluster.serving import make_plan
+from qcluster.serving.claims import NPUS, PORTS, read_npus, read_ports
 from qcluster.serving.plan import Plan, as_json, from_json
 from qcluster.serving.ports import overlaps
 
@@ -80,6 +81,20 @@ def test_devices_are_what_the_container_maps(given_inventory: Inventory) -> None
         assert tuple(container.devices[index] for index in visible) == one.devices
         nodes = int(one.argv[one.argv.index("--nnodes") + 1]) if "--nnodes" in one.argv else 1
         assert len(one.devices) == one.tp * one.pp * one.pcp // nodes
+
+
+@QUICK
+@given(deployments())
+def test_labels_claim_every_fixed_port_and_every_npu(given_inventory: Inventory) -> None:
+    plan = plan_of(given_inventory)
+    labels = [(box.host, box.labels) for host in plan.hosts for box in host.containers]
+    labels += [(plan.proxy.host, plan.proxy.labels)] if plan.proxy else []
+    told = {(host, *claim) for host, own in labels for claim in read_ports(own.get(PORTS, ""))}
+    claimed = {(host, what, port) for host, what, first, last in told for port in range(first, last + 1)}
+    fixed = [use for use in plan.ports if use.plane == "host" and use.purpose != "adxl"]
+    assert claimed == {(use.host, use.purpose, port) for use in fixed for port in range(use.first, use.last + 1)}
+    npus = {(host, npu) for host, own in labels for npu in read_npus(own.get(NPUS, ""))}
+    assert npus == {(host.name, npu) for host in plan.hosts for npu in host.npus}
 
 
 @QUICK
