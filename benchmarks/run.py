@@ -258,6 +258,30 @@ def table(rows: list[Row], start: dict[str, float]) -> str:
     return "\n".join(out)
 
 
+def aims(rows: list[Row], start: dict[str, float]) -> str:
+    """Markdown: what issue 3 wants to hold, converged, and what was seen. Limits are in seconds, or in MiB."""
+    cost = {(row.tool, row.hosts): row.cost for row in rows if row.run == "second"}
+    out = ["| aim | hosts | limit | seen | held |", "|---|--:|--:|--:|---|"]
+    for hosts in sorted({hosts for _, hosts in cost}):
+        seen = cost["qcluster", hosts]
+        for aim, tool, share, more in (
+            ("1/25 of ansible", "ansible", 1 / 25, 0.0),
+            ("1/2 of pyinfra", "pyinfra", 1 / 2, 0.0),
+            ("1.5 × floor + interpreter", "floor", 1.5, start["python -c pass"]),
+        ):
+            if (tool, hosts) in cost:
+                theirs = cost[tool, hosts]
+                out.append(_aim(f"{aim}, wall", hosts, theirs.wall * share + more, seen.wall))
+                out.append(_aim(f"{aim}, CPU", hosts, theirs.cpu * share + more, seen.cpu))
+        out.append(_aim("memory", hosts, 200.0, seen.rss))
+    out.append(_aim("`--help`: 2 × `import click`", 0, 2 * start["python -c 'import click'"], start["qcluster --help"]))
+    return "\n".join(out)
+
+
+def _aim(name: str, hosts: int, limit: float, seen: float) -> str:
+    return f"| {name} | {hosts or ''} | {limit:.2f} | {seen:.2f} | {'yes' if seen <= limit else 'no'} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="2, 16 and 64 hosts, medians of 5")
@@ -277,7 +301,7 @@ def main() -> None:
         start = starts(hosts, repeats)
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "start": start}, indent=2) + "\n")
-    print(table(rows, start))
+    print(table(rows, start), aims(rows, start), sep="\n\n")
 
 
 if __name__ == "__main__":
