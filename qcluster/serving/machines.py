@@ -150,6 +150,7 @@ def _container(deployment: Deployment, name: str, members: list[Slot], everyone:
         shm_size=settings.shm_size,
         labels={},
         instances=tuple(slot.name for slot in members),
+        image_digest=settings.image_digest if docker else "",
     )
 
 

@@ -67,6 +67,7 @@ class Container:
     shm_size: str
     labels: Mapping[str, str]
     instances: tuple[str, ...]
+    image_digest: str = ""  # sha256:… that the image must have; "" where the tag is taken as it is
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class Settings:
     registries: tuple[str, ...]
     image: str
     image_os: str
+    image_digest: str
     hardware: str
     npus: tuple[int, ...] | None
     ip: str

@@ -317,6 +317,13 @@ def test_images_in_order_and_by_hardware(tmp_path: Path) -> None:
     )
 
 
+def test_a_pinned_digest_is_part_of_the_plan(tmp_path: Path) -> None:
+    plain, pinned = (plan_of(tmp_path, vars=more) for more in ({}, {"image_digest": "sha256:abc"}))
+    assert {box.image_digest for host in pinned.hosts for box in host.containers} == {"sha256:abc"}
+    assert plain.digest != pinned.digest
+    assert plain.hosts[0].digest != pinned.hosts[0].digest
+
+
 def test_host_runtime_has_no_image_and_physical_devices(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, shape="single", vars={"container_runtime": "host", "npus": [4, 5]})
     assert (plan.instances[0].image, plan.instances[0].env["ASCEND_RT_VISIBLE_DEVICES"]) == ("", "4,5")
