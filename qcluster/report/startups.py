@@ -21,6 +21,8 @@ PHASES = {
 _PHASE = {id: phase for phase, ids in PHASES.items() for id in ids}
 STARTING = "engine_container"
 """The module that starts engines."""
+WATCHING = "engine_watch"
+"""The one that follows their logs."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def _failures(plays: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     told: dict[str, str] = {}
     for play in plays:
         for task in play["tasks"]:
-            for result in task["hosts"].values():
-                told |= result["values"].get("failed_instances") or {}
+            if task["module"] == WATCHING:
+                for result in task["hosts"].values():
+                    told |= result["values"].get("failed_instances") or {}
     return told

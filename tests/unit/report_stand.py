@@ -20,9 +20,9 @@ from qcluster.events import (
     RunStarted,
     TaskStarted,
 )
+from qcluster.network.dialogue import Dialogue
 from qcluster.network.document import document
 from qcluster.network.topology import without_plan
-from qcluster.network.dialogue import Dialogue
 from qcluster.network.verify import Wishes, verify
 from qcluster.report.startups import ORDER
 from qcluster.result import Status, TaskResult
