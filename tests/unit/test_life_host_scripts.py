@@ -373,9 +373,8 @@ def test_engines_without_docker_start_once_are_seen_and_stop(machine: Machine) -
     question = host.host_state(f"{machine.folder}/home", "/")
     seen = question.parse(machine.transport.run(question.command)).containers
     assert ("box", "running", "small", "d1") in [(one.name, one.state, one.deployment, one.digest) for one in seen]
-    stop = Call(
-        "here", {"deployment": "small", "home": f"{machine.folder}/home", "only": [], "without": [], "timeout": 5}, {}
-    )
+    given = {"deployment": "small", "home": f"{machine.folder}/home", "only": [], "without": [], "timeout": 5}
+    stop = Call("here", {**given, "docker": False}, {})
     decision = deployment_stopped.decide(stop, machine.transport.run(deployment_stopped.probe(stop)))
     assert decision.values["stopped"] == ["box"]
     for step in decision.steps:
