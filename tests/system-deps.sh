@@ -4,7 +4,7 @@ set -eu
 
 packages="openssh-server sudo tmux groff-base systemd"
 [ "${QCLUSTER_TEST_BROWSER:-1}" = 1 ] && packages="$packages chromium chromium-driver fonts-noto-cjk"
-[ "${QCLUSTER_TEST_DOCKER:-0}" = 1 ] && packages="$packages docker.io docker-registry iproute2 iputils-ping libfaketime"
+[ "${QCLUSTER_TEST_DOCKER:-0}" = 1 ] && packages="$packages docker.io docker-registry iproute2 iputils-ping"
 if [ "${QCLUSTER_TEST_VLLM:-0}" = 1 ]; then
     packages="$packages g++ libnuma1"
     # torch compiles a few kernels against the Python that runs them

@@ -160,7 +160,10 @@ def _running(session: Session, plan: Plan, name: str) -> instances.Running | Non
     if plan.proxy and plan.proxy.host == name:
         asked.append(instances.Asked("proxy", plan.proxy.log, f"{homes[name]}/{plan.proxy.container}/run", "entry"))
     try:
-        return ask(session.fleet[name].run, instances.running(plan.deployment, asked))
+        found = ask(session.fleet[name].run, instances.running(plan.deployment, asked))
+        if found.silent and plan.runtime != "host":
+            click.echo(f"{name}: docker does not answer ({found.silent}): what runs there is unknown", err=True)
+        return found
     except (UnreachableError, UnreadableOutput) as error:
         click.echo(str(error), err=True)
         return None

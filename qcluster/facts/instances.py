@@ -16,7 +16,8 @@ SCRIPT = r"""
 # deployment, docker's format, then four words an engine: name log run-folder stem
 at_home() { case $1 in '<fact:home>'*) printf %s "$HOME${1#'<fact:home>'}" ;; *) printf %s "$1" ;; esac; }
 echo "@containers"
-docker ps -a --no-trunc --filter "label=qcluster.deployment=$1" --format "$2" 2>/dev/null
+said=$(docker ps -a --no-trunc --filter "label=qcluster.deployment=$1" --format "$2" 2>&1) || echo "@silent"
+printf '%s\n' "$said"
 shift 2
 while [ $# -gt 0 ]; do
   name=$1 log=$(at_home "$2") run=$(at_home "$3") stem=$4; shift 4
@@ -55,6 +56,8 @@ class Running:
 
     containers: tuple[docker.Listed, ...] = ()
     engines: tuple[Engine, ...] = field(default=())
+    silent: str = ""
+    """What docker said instead of a list: what runs in containers is unknown then."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ def parse(outcome: Outcome) -> Running:
     sections = _sections(outcome.out)
     if not sections or sections[-1][0] != "@end":
         raise UnreadableOutput("the state of the host is cut off", outcome.out[-300:] + outcome.err[-300:])
-    containers = [docker.listed(line) for head, lines in sections if head == "@containers" for line in lines]
+    containers = [docker.listed(line) for head, lines in sections if head == "@containers" for line in lines if line]
     engines = [_engine(head, lines) for head, lines in sections if head.startswith("@engine ")]
-    return Running(tuple(containers), tuple(engines))
+    silent = [" ".join(lines[-1:]) or "no answer" for head, lines in sections if head == "@silent"]
+    return Running(tuple(containers), tuple(engines), "".join(silent))
 
 
 def _sections(text: str) -> list[tuple[str, list[str]]]:

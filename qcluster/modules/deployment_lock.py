@@ -105,7 +105,10 @@ def _take_one(transport: Transport, folder: str, mine: str, force: bool) -> str:
         outcome = transport.run(sh(TAKE, folder, mine, "break", timeout=30))
     if outcome.ok:
         return ""
-    return _sentence(outcome.out) if outcome.exit == HELD else f"no lock could be written: {outcome.err.strip()}"
+    if outcome.exit == HELD:
+        return _sentence(outcome.out)
+    why = " ".join(outcome.err.split()) or f"exit {outcome.exit}"
+    return f"no lock could be written in {folder} ({why}): room and rights there? df -h {folder}; ls -ld {folder}"
 
 
 def release(fleet: Mapping[str, Transport], folders: Mapping[str, str], mine: str) -> None:

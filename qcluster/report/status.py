@@ -57,6 +57,8 @@ def row(expected: Expected, found: Running | None, healthy: bool) -> Row:
     if found is None:
         return Row(*given, "unreachable", None, "", "unknown")
     engine = next((one for one in found.engines if one.name == expected.name), None)
+    if found.silent and not expected.native:
+        return Row(*given, "unknown", None, "", "unknown")
     state = _state(expected, found, engine)
     age = engine.age if engine and state == "running" else None
     if healthy:

@@ -14,7 +14,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machine import clock_library
 from made_image import push
 from real_hosts import Cluster, cluster
 from remote_control import Controller
@@ -23,9 +22,7 @@ NEEDED = ("ip", "tc", "nsenter", "unshare", "sshd", "dockerd", "docker", "docker
 
 
 def _missing() -> list[str]:
-    path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    absent = [tool for tool in NEEDED if not shutil.which(tool, path=path)]
-    return absent if clock_library() else [*absent, "libfaketime"]
+    return [tool for tool in NEEDED if not shutil.which(tool, path="/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")]
 
 
 def _leave(*_: object) -> None:

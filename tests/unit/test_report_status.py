@@ -42,6 +42,7 @@ def test_an_answer_that_was_cut_off_is_unreadable(text: str) -> None:
     [
         (None, False, "unreachable", "", "unknown"),
         (Running(), False, "absent", "", "down"),
+        (Running((), (LOADING,), "Cannot connect"), False, "unknown", "", "unknown"),
         (Running((UP,), (LOADING,)), False, "running", "weights 3/11", "starting"),
         (Running((UP,), (LOADING,)), True, "running", "complete", "ok"),
         (Running((UP,), (Engine("p-0", "exited", 5, 1),)), False, "exited 1", "started", "down"),
