@@ -70,7 +70,13 @@ class Native:
         return decision
 
     def down(self) -> Decision:
-        args = {**_defaults(deployment_stopped), "deployment": "small", "home": str(self.home), "timeout": 2}
+        args = {
+            **_defaults(deployment_stopped),
+            "deployment": "small",
+            "home": str(self.home),
+            "timeout": 2,
+            "docker": False,
+        }
         return self.do(deployment_stopped, Call("p1", args, {}))
 
     def seen(self) -> list[tuple[str, str]]:
@@ -122,6 +128,14 @@ def native(tmp_path: Path) -> Iterator[Native]:
     groups = [group for group in here.groups() if group and living(group)]
     here.down()
     assert not any(map(living, groups))
+
+
+def test_another_deployment_sees_what_is_claimed(native: Native) -> None:
+    native.up()
+    question = host.host_state(str(native.folder / "other"), "/")
+    (found,) = [one for one in question.parse(native.transport.run(question.command)).containers if one.deployment]
+    assert (found.deployment, found.npus) == ("small", "0-3")
+    assert "api=7100-7101" in found.ports.split() and "kv-handshake=36000-36003" in found.ports.split()
 
 
 def test_engines_start_once_and_end(native: Native) -> None:
