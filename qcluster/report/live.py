@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, NamedTuple
@@ -37,12 +38,13 @@ class LiveReporter:
     ):
         self._lines, self._board, self._clock = Lines(style), Board(), clock
         self._expected = expected or Expected()
+        self._turn = threading.Lock()  # events come from the engine's threads, drawing is done in rich's
         self._console = Console(file=stream)
         self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=REFRESH, transient=True)
         self._live.start()
 
     def __call__(self, event: Event) -> None:
-        with self._live._lock:  # the drawing thread reads the board
+        with self._turn:
             self._board.take(event)
         if isinstance(event, Progress) and event.kind in ON_THE_BOARD:
             return
@@ -55,7 +57,8 @@ class LiveReporter:
 
     def _draw(self) -> RenderableType:
         width, height = self._console.size
-        return Group(*draw(self._board, self._expected, (width, height - 1), self._clock()))
+        with self._turn:
+            return Group(*draw(self._board, self._expected, (width, height - 1), self._clock()))
 
 
 def folded(line: Text, console: Console) -> list[Text]:
@@ -98,7 +101,7 @@ def _tree(board: Board, expected: Expected, now: float) -> Iterator[Row]:
     present = board.spans.of(board.spans.now)
     yield _row(_mark(present), board.spans.now, "", "")
     for span in present:
-        yield _stage(span, (span.play, span.name) in critical, board.hosts, expected, now)
+        yield _stage(span, (span.play, span.name) in critical, board.spans.hosts, expected, now)
     later = [stage for play, stage in expected.stages if play not in board.spans.plays]
     if later:
         yield _row(("·", "dim"), "then", ", ".join(dict.fromkeys(later)), "")
@@ -167,7 +170,7 @@ def _bar(part: float, width: int = 16) -> str:
 def _pinned(failures: Sequence[Pinned]) -> Iterator[Row]:
     for one in failures[:PINNED]:
         hosts = one.hosts[0] if len(one.hosts) == 1 else f"{one.hosts[0]} and {len(one.hosts) - 1} more"
-        yield Row(Text(f"✕ {hosts}: {one.line}", style="bold red"))
+        yield Row(Text(f"✕ {hosts}: {one.title}: {one.line}", style="bold red"))
     if len(failures) > PINNED:
         yield Row(Text(f"✕ and {len(failures) - PINNED} more failures, above", style="bold red"))
 

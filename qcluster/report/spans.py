@@ -36,6 +36,8 @@ class Spans:
     """Follows the events of a run. `now` is the play that runs, `plays` all of them in order."""
 
     plays: list[str] = field(default_factory=list)
+    hosts: int = 0
+    """Hosts of the present play that have not failed: who could be waiting."""
     found: dict[tuple[str, str], Span] = field(default_factory=dict)
     _stages: dict[str, str] = field(default_factory=dict)
     _begun: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Spans:
         if isinstance(event, PlayStarted):
             self._waited += self._path()
             self._bars.clear()
+            self.hosts = len(event.hosts)
             if event.play not in self.plays:
                 self.plays.append(event.play)
         elif isinstance(event, TaskStarted):
@@ -72,7 +75,9 @@ class Spans:
         if event.result.status is Status.SKIPPED:
             return
         span.worked, span.end = True, event.at
-        span.failed |= status in BAD and not (event.result.ignored or event.result.rescued)
+        lost = status in BAD and not (event.result.ignored or event.result.rescued)
+        span.failed |= lost
+        self.hosts -= lost
         begin = event.at - event.result.elapsed if begun is None else begun
         self._bars.append(Bar(event.host, event.play, span.name, event.task, status, begin, event.at))
 

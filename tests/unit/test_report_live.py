@@ -106,9 +106,18 @@ def test_failures_stay_in_sight_once_each_and_the_first_three() -> None:
         *(finished(f"node-00{i}", 13.0 + i, status=Status.FAILED, message=f"no disk {i // 2}\nmore") for i in range(9))
     )
     lines = drawn(made)
-    assert lines[-4:-2] == ["✕ node-000 and 1 more: no disk 0", "✕ node-002 and 1 more: no disk 1"]
+    assert lines[-4:-2] == [
+        "✕ node-000 and 1 more: engine : work: no disk 0",
+        "✕ node-002 and 1 more: engine : work: no disk 1",
+    ]
     assert lines[-1] == "✕ and 2 more failures, above"
     assert "✕ ◆engine" in lines[3]
+
+
+def test_others_wait_only_where_they_have_not_failed() -> None:
+    done, lost = finished("node-000", 13.0), finished("node-000", 13.0, status=Status.FAILED, message="no disk")
+    assert "1 host · the others wait" in drawn(board(done))[3]
+    assert "wait" not in drawn(board(lost))[3]
 
 
 def test_what_is_done_leaves_the_board() -> None:
