@@ -61,8 +61,8 @@ cat "$root/proc/sys/net/ipv4/ip_local_port_range" 2>/dev/null || cat /proc/sys/n
 echo ==reserved; cat "$root/proc/sys/net/ipv4/ip_local_reserved_ports" 2>/dev/null
 echo ==tcp; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null
 echo ==holders; ss -Hltnp 2>/dev/null
-echo ==groups # engines that run without docker
-for labels in "$state"/*/run/labels.json; do
+echo ==groups # engines that run without docker, other deployments' too
+for labels in "${state%/*}"/*/*/run/labels.json; do
   run=${labels%/labels.json}
   [ -s "$labels" ] || continue
   if [ -n "$(entry "$run")" ]; then cat "$labels"; echo
@@ -151,9 +151,10 @@ def _groups(lines: Sequence[str]) -> Iterator[engine.Listed]:
     for line in lines:
         found = engine.parse_inspect(line.removeprefix("lost "))
         if found is not None:
-            deployment, digest = found.labels.get(engine.DEPLOYMENT, ""), found.labels.get(engine.DIGEST, "")
-            digest = "" if line.startswith("lost ") else digest
-            yield engine.Listed(found.name, "running", deployment, digest, "process group")
+            lost = line.startswith("lost ")
+            marks = (engine.DEPLOYMENT, engine.DIGEST, engine.PORTS, engine.NPUS)
+            deployment, digest, claims, npus = (found.labels.get(mark, "") for mark in marks)
+            yield engine.Listed(found.name, "running", deployment, "" if lost else digest, "process group", claims, npus)
 
 
 def _one(part: Mapping[str, Sequence[str]], name: str) -> str:
