@@ -154,7 +154,9 @@ def _groups(lines: Sequence[str]) -> Iterator[engine.Listed]:
             lost = line.startswith("lost ")
             marks = (engine.DEPLOYMENT, engine.DIGEST, engine.PORTS, engine.NPUS)
             deployment, digest, claims, npus = (found.labels.get(mark, "") for mark in marks)
-            yield engine.Listed(found.name, "running", deployment, "" if lost else digest, "process group", claims, npus)
+            yield engine.Listed(
+                found.name, "running", deployment, "" if lost else digest, "process group", claims, npus
+            )
 
 
 def _one(part: Mapping[str, Sequence[str]], name: str) -> str:
