@@ -50,7 +50,7 @@ judge: setup     ## every planned command line before the real vLLM's parser (in
 
 e2e-vllm: setup  ## up, faults and down with real vLLM engines on this CPU, a tiny model and the real proxy
 	PYTHON=$(PYTHON) QCLUSTER_TEST_VLLM=1 tests/system-deps.sh
-	$(BIN)/python -m pytest -q -m vllm tests/vllm
+	$(BIN)/python -m pytest -q -m vllm $(RERUNS) tests/vllm
 
 hosts: setup     ## as root: real Docker engines and a registry on hosts in network namespaces
 	QCLUSTER_TEST_DOCKER=1 tests/system-deps.sh

@@ -108,7 +108,7 @@ def _titled(group: int, text: str) -> int:
     return next(pid for pid, title in members(group).items() if text in title)
 
 
-def _until(true: Callable[[], bool], seconds: float = 60) -> None:
+def _until(true: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it does not become true"

@@ -99,7 +99,7 @@ class Hosts:
         )  # fmt: skip
         self.inventory.write_text(text)
 
-    def run(self, verb: str, *words: str, timeout: float = 400) -> Ran:
+    def run(self, verb: str, *words: str, timeout: float = 600) -> Ran:
         """`qcluster VERB …`; after `timeout` seconds it and what it started here is killed."""
         command = [sys.executable, "-m", "qcluster", verb, *words]
         environ = {**os.environ, "NO_COLOR": "1", "HOME": str(self.folder)}
