@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import os
 import re
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,14 +49,14 @@ class Target:
 def resolve(settings: Settings, hops: int = 0) -> Target:
     """Decide an endpoint. Raises `InputError` where ssh_config asks for what is not supported."""
     alias = settings.address or settings.name
-    said = _Said(configured(alias, settings.user, settings.port, settings.ssh_config))
-    user = settings.user or said.text("user") or getpass.getuser()
+    said = _Said(configured(alias, settings.user, settings.port, settings.ssh_config), settings)
+    user = said.user
     return Target(
         name=settings.name,
         address=said.text("hostname") or alias,
         port=settings.port or int(said.text("port") or 22),
         user=user,
-        identity_files=settings.identity_files or said.identities(user, alias),
+        identity_files=settings.identity_files or said.identities(),
         fallback_files=tuple(Path.home() / ".ssh" / name for name in _DEFAULT_IDENTITIES),
         agent=said.text("identitiesonly") != "yes",
         password=settings.password,
@@ -74,8 +77,25 @@ def _own_known_hosts() -> tuple[Path, ...]:
 class _Said:
     """What ssh_config says about one host."""
 
-    def __init__(self, answer: Answer):
+    def __init__(self, answer: Answer, settings: Settings):
         self._answer = answer
+        self._alias = settings.address or settings.name
+        self.user = settings.user or self.text("user") or getpass.getuser()
+        self._port = str(settings.port or self.text("port") or 22)
+
+    def expanded(self, text: str) -> str:
+        """`text` with OpenSSH's tokens in it resolved (ssh_config(5), TOKENS). `ssh -G` leaves them as written."""
+        return re.sub("%[%CdhijkLlnpru]", lambda found: self._token(found[0][1]), text)
+
+    def _token(self, letter: str) -> str:
+        name, address = socket.gethostname(), self.text("hostname") or self._alias
+        whole = (name, address, self._port, self.user, self.text("proxyjump"))
+        words = {"%": "%", "d": str(Path.home()), "u": getpass.getuser(), "i": str(os.getuid()), "r": self.user}
+        words |= {"h": address, "n": self._alias, "p": self._port, "k": self.text("hostkeyalias") or self._alias}
+        words |= {"l": name, "L": name.partition(".")[0], "j": self.text("proxyjump")}
+        if letter != "C":
+            return words[letter]
+        return hashlib.sha1("".join(whole).encode(), usedforsecurity=False).hexdigest()
 
     def text(self, option: str) -> str:
         value = self._answer.get(option, [""])[0]
@@ -84,12 +104,10 @@ class _Said:
     def paths(self, option: str) -> tuple[Path, ...]:
         return tuple(Path(word).expanduser() for word in self.text(option).split())
 
-    def identities(self, user: str, alias: str) -> tuple[Path, ...]:
+    def identities(self) -> tuple[Path, ...]:
         """Files named in the configuration. `ssh -G` also lists the defaults: those stay behind the agent."""
         named = (value for value in self._answer.get("identityfile", []) if value != "none")
-        tokens = {"%%": "%", "%d": str(Path.home()), "%u": getpass.getuser(), "%r": user}
-        tokens["%h"] = self.text("hostname") or alias
-        files = (Path(re.sub("%[%dhru]", lambda m: tokens[m[0]], value)).expanduser() for value in named)
+        files = (Path(self.expanded(value)).expanduser() for value in named)
         default = Path.home() / ".ssh"
         return tuple(file for file in files if not (file.parent == default and file.name in _ALL_DEFAULTS))
 
@@ -99,7 +117,7 @@ class _Said:
 
 
 def _jump(settings: Settings, said: _Said, hops: int) -> tuple[Target, ...]:
-    spec = settings.jump or said.text("proxyjump")
+    spec = settings.jump or said.expanded(said.text("proxyjump"))
     if spec in ("", "none"):
         if said.text("proxycommand"):
             raise _problem(settings, f"ProxyCommand is not supported: {said.text('proxycommand')}", "use ProxyJump")

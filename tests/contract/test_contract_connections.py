@@ -306,6 +306,33 @@ Match all
     fleet.close()
 
 
+def test_tokens_of_ssh_config_are_resolved(
+    start: Callable[..., SshServer], home: Path, server: SshServer, key: Path
+) -> None:
+    gateway = start("token-gateway")
+    (home / "known").write_text(server.known_line("the-alias") + gateway.known_line(f"[127.0.3.60]:{gateway.port}"))
+    named = home / f".ssh/box-127.0.3.9-{server.port}-{me()}-the-alias-%"
+    for file in (named, home / ".ssh/hop"):
+        file.write_bytes(key.read_bytes())
+        file.chmod(0o600)
+    text = f"""
+Host box
+    HostName 127.0.3.9
+    Port {server.port}
+    HostKeyAlias the-alias
+    IdentityFile %d/.ssh/%n-%h-%p-%r-%k-%%
+    ProxyJump %r@127.0.3.60:{gateway.port}
+Host 127.0.3.60
+    IdentityFile ~/.ssh/hop
+Host *
+    User {me()}
+    UserKnownHostsFile {home}/known
+"""
+    fleet = _by_config(home, text)
+    assert says_hello(fleet["box"]) and gateway.logins() == 1
+    fleet.close()
+
+
 def test_the_inventory_wins_over_ssh_config(home: Path, server: SshServer, key: Path, known: Path) -> None:
     text = f"Host *\n  User nobody\n  Port 1\n  UserKnownHostsFile /dev/null\n  IdentityFile {home}/none\n"
     fleet = _by_config(
