@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -69,8 +70,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     client: Client = request.param
     try:
         program = client.installed()
-    except OSError as error:
-        pytest.skip(f"no package index: {error}")
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"{client.package} cannot be installed, is there a package index: {error}")
     model = tmp_path / "hub" / MODEL
     model.mkdir(parents=True)
     (model / SHARD).write_bytes(random.Random(1).randbytes(6 << 20))
