@@ -8,8 +8,10 @@ import click
 
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
-from qcluster.cli.session import Choice, opened, run_playbook
+from qcluster.cli.scale import Move, last_record, with_groups
+from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
 from qcluster.cli.shipped import playbook
+from qcluster.serving.record import Member
 
 
 @click.command()
@@ -21,8 +23,20 @@ def down(inventory_path: str | None, inventory_option: str | None, yes: bool, fl
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "down"):
         assert session.plan is not None
+        left = _left(session)
         hosts = ", ".join(host.name for host in session.plan.hosts)
-        click.echo(f"{session.plan.deployment} ({session.path}), hosts: {hosts}", err=True)
+        more = f" and {', '.join(one.name for one in left)} (no longer in the inventory)" if left else ""
+        click.echo(f"{session.plan.deployment} ({session.path}), hosts: {hosts}{more}", err=True)
         if not yes and not flags.check:
             click.confirm("Stop it?", abort=True, err=True)
+        if left and not flags.limit:
+            rewired(session, flags, with_groups(session.inventory, Move((), left)))
         return run_playbook(session, "down", playbook("down", Path.cwd()), flags)
+
+
+def _left(session: Session) -> tuple[Member, ...]:
+    """Hosts on which the deployment was started and that the inventory has lost since."""
+    assert session.plan is not None
+    known = {host.name for host in session.plan.hosts}
+    found = last_record(session)
+    return tuple(one for one in found.members if one.name not in known) if found else ()

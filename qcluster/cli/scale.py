@@ -16,7 +16,7 @@ from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
 from qcluster.cli.shipped import playbook
-from qcluster.errors import EXIT_OK, InputError, UnreachableError
+from qcluster.errors import EXIT_OK, InputError, UnreachableError, was_interrupted
 from qcluster.inventory.model import Group, Host, Inventory
 from qcluster.report.status import compact
 from qcluster.serving.digest import TOLD
@@ -59,7 +59,10 @@ def scale(
             **keyed(api_key),
             **({"skip_network": True} if skip_network else {}),
         }
-        return run_playbook(session, "scale", playbook("scale", Path.cwd()), flags, extra_vars=extra)
+        code = run_playbook(session, "scale", playbook("scale", Path.cwd()), flags, extra_vars=extra)
+        if was_interrupted(code):
+            click.echo(f"Detached: the same `qcluster scale {session.path}` goes on from where the hosts are", err=True)
+        return code
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Move:
     price: tuple[str, ...] = ()
 
 
-def recorded(session: Session) -> Record:
-    """The newest record that a host of the plan keeps. Raises InputError where none does."""
+def last_record(session: Session) -> Record | None:
+    """The newest record that a host of the plan keeps."""
     from qcluster.modules.deployment_record import newest, read
 
     assert session.plan is not None
@@ -86,9 +89,15 @@ def recorded(session: Session) -> Record:
             return None
 
     with ThreadPoolExecutor(max_workers=max(1, min(len(plan.hosts), 64))) as pool:
-        found = newest(dict(zip((host.name for host in plan.hosts), pool.map(one, plan.hosts), strict=True)))
+        return newest(dict(zip((host.name for host in plan.hosts), pool.map(one, plan.hosts), strict=True)))
+
+
+def recorded(session: Session) -> Record:
+    """As `last_record`. Raises InputError where nothing is known to serve."""
+    found = last_record(session)
     if found is None or not any(one.proven for one in found.members):
-        raise InputError(f"no host says that {plan.deployment} runs: start it with `qcluster up {session.path}`")
+        what = session.plan.deployment if session.plan else "the deployment"
+        raise InputError(f"no host says that {what} runs: start it with `qcluster up {session.path}`")
     return found
 
 
