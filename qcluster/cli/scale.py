@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
 from qcluster.cli.shipped import playbook
-from qcluster.errors import EXIT_OK, InputError, UnreachableError, was_interrupted
+from qcluster.errors import EXIT_OK, InputError, was_interrupted
 from qcluster.inventory.model import Group, Host, Inventory
 from qcluster.report.status import compact
 from qcluster.serving.digest import TOLD
@@ -76,20 +75,11 @@ class Move:
 
 def last_record(session: Session) -> Record | None:
     """The newest record that a host of the plan keeps."""
-    from qcluster.modules.deployment_record import newest, read
+    from qcluster.modules.deployment_record import newest, records
 
     assert session.plan is not None
-    plan = session.plan
-
-    def one(host: HostPlan) -> Record | None:
-        try:
-            return read(session.fleet[host.name], host.state_dir)
-        except UnreachableError as error:
-            click.echo(str(error), err=True)
-            return None
-
-    with ThreadPoolExecutor(max_workers=max(1, min(len(plan.hosts), 64))) as pool:
-        return newest(dict(zip((host.name for host in plan.hosts), pool.map(one, plan.hosts), strict=True)))
+    homes = {host.name: host.state_dir for host in session.plan.hosts}
+    return newest(records(homes, session.fleet, lambda error: click.echo(str(error), err=True)))
 
 
 def recorded(session: Session) -> Record:

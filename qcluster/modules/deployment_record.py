@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from qcluster.command import Put, sh
+from qcluster.errors import UnreachableError
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.streams import note
 from qcluster.serving import record
 from qcluster.serving.record import Record
 from qcluster.transport.base import Transport
 
-READ = 'case $1 in "<fact:home>"*) set -- "$HOME${1#"<fact:home>"}" ;; esac\ncat "$1" 2>/dev/null || :\n'
+HERE = 'case $1 in "<fact:home>"*) set -- "$HOME${1#"<fact:home>"}" ;; esac\n'
+READ = HERE + 'cat "$1" 2>/dev/null || :\n'
+SUM = HERE + 'sha256sum "$1" 2>/dev/null || :\n'
 
 
 class DeploymentRecord:
@@ -33,7 +36,7 @@ class DeploymentRecord:
         hosts = {host["name"]: host["state_dir"] for host in plan["hosts"] if host["name"] in reach.play_hosts}
         if len(hosts) < len(plan["hosts"]):
             return Report(skipped="only a part of the deployment takes part in this run")
-        found = on_all(hosts, lambda name: read(reach.fleet[name], hosts[name]))
+        found = records(hosts, reach.fleet)
         new = record.made(plan, {name: _variables(reach, name) for name in hosts}, reach.clock())
         old = newest(found)
         new = record.merged(new, old, call.args["gone"]) if call.args["proven"] else record.announced(new, old)
@@ -41,8 +44,8 @@ class DeploymentRecord:
         _tell_left(reach, new, plan)
         if call.check or not stale:
             return Report(changed=bool(stale))
-        wrong = on_all(stale, lambda name: reach.fleet[name].put(_put(hosts[name], new)).err.strip())
-        failed = "; ".join(f"{name}: {what}" for name, what in wrong.items() if what)
+        wrote = on_all(stale, lambda name: reach.fleet[name].put(_put(hosts[name], new)))
+        failed = "; ".join(f"{name}: {outcome.err.strip()}" for name, outcome in wrote.items() if not outcome.ok)
         return Report(changed=True, failed=f"the record could not be written: {failed}" if failed else "")
 
 
@@ -63,8 +66,31 @@ def _tell_left(reach: Reach, new: Record, plan: Mapping[str, Any]) -> None:
             note(reach, one.name, f"{one.name} is not in the plan any more; `qcluster scale` stops what runs there")
 
 
-def read(transport: Transport, folder: str) -> Record | None:
-    """The record that one host keeps. `folder` may begin with `<fact:home>`."""
+def records(
+    homes: Mapping[str, str], fleet: Mapping[str, Transport], lost: Callable[[UnreachableError], None] | None = None
+) -> dict[str, Record | None]:
+    """The record of every host; `homes` are the deployment's folders, which may begin with `<fact:home>`.
+
+    It is the same on nearly all of them, so a checksum is asked of each, and each text is read once. `lost` is told of
+    hosts that cannot be reached; without it they raise `UnreachableError`.
+    """
+
+    def checksum(name: str) -> str:
+        try:
+            return fleet[name].run(sh(SUM, f"{homes[name]}/{record.FILE}", timeout=30)).out.partition(" ")[0]
+        except UnreachableError as error:
+            if lost is None:
+                raise
+            lost(error)
+            return ""
+
+    sums: dict[str, str] = on_all(homes, checksum)
+    keepers = {checksum: name for name, checksum in sums.items() if checksum}
+    read = {checksum: _read(fleet[name], homes[name]) for checksum, name in keepers.items()}
+    return {name: read.get(checksum) for name, checksum in sums.items()}
+
+
+def _read(transport: Transport, folder: str) -> Record | None:
     return record.read(transport.run(sh(READ, f"{folder}/{record.FILE}", timeout=30)).out)
 
 

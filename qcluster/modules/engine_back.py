@@ -16,7 +16,7 @@ from qcluster.facts import http, instances
 from qcluster.facts.fact import ask
 from qcluster.modules.asking import Endpoint, Scene, post
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.modules.deployment_record import newest, on_all, read
+from qcluster.modules.deployment_record import newest, records
 from qcluster.modules.proxy_members import members, tell
 from qcluster.modules.smoke import prove
 from qcluster.modules.streams import note
@@ -53,7 +53,7 @@ def _before(call: Call, reach: Reach) -> tuple[Member, ...]:
     """The hosts of this play as they were."""
     plan = call.variables["qcluster_plan"]
     homes = {host["name"]: host["state_dir"] for host in plan["hosts"] if host["name"] in reach.play_hosts}
-    found = newest(on_all(homes, lambda name: read(reach.fleet[name], homes[name])))
+    found = newest(records(homes, reach.fleet))
     return tuple(one for one in (found or record.made(plan, {}, 0)).members if one.name in homes)
 
 
