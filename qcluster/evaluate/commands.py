@@ -6,6 +6,7 @@ Sources: the seed's sections 7 and 8; vllm/benchmarks/{serve,latency,throughput}
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from qcluster.errors import InputError
@@ -33,6 +34,9 @@ SERVER_ONLY = frozenset(
     }
 )
 """Flags of `vllm serve` that an engine without a server does not take, or (KV transfer) has no partner for."""
+
+CONSUMER_ONLY = frozenset({"recompute_scheduler_enable"})
+"""Keys of `--additional-config` that need a partner for KV transfer."""
 
 LONGEST_ANSWER = 32768
 PROMPT_ROOM = 4096
@@ -100,8 +104,15 @@ def engine(plan: Plan, point: Point) -> tuple[str, ...]:
     for name, value in flags(one.argv).items():
         if name in SERVER_ONLY or name.startswith(("data-parallel-", "ssl-", "allowed-")):
             continue
+        value = alone(value) if name == "additional-config" else value
         kept += [f"--{name}", value] if value else [f"--{name}"]
     return ("--model", plan.model.path, *kept)
+
+
+def alone(config: str) -> str:
+    """vllm-ascend's own configuration without what it allows a KV consumer only (platform.py, v0.22.1rc1)."""
+    kept = {name: value for name, value in json.loads(config).items() if name not in CONSUMER_ONLY}
+    return json.dumps(kept, separators=(",", ":"))
 
 
 def engine_of(plan: Plan, point: Point) -> Instance:

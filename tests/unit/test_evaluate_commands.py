@@ -90,6 +90,7 @@ def test_an_engine_without_a_server_keeps_the_plans_engine_flags_only(tmp_path: 
     words = said.split()
     assert words[:5] == ["vllm", "bench", "latency", "--model", plan.model.path]
     assert {"--tensor-parallel-size", "--max-model-len", "--additional-config", "--compilation-config"} <= set(words)
+    assert "recompute_scheduler_enable" not in said  # an engine that receives no KV refuses to start with it
     assert not {"--host", "--port", "--kv-transfer-config", "--served-model-name", "--enforce-eager"} & set(words)
     assert said.endswith("--input-len 32 --output-len 128 --batch-size 8 --num-iters 30 --output-json result.json")
 
