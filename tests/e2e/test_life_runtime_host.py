@@ -106,8 +106,6 @@ def test_a_plan_that_fails_gives_its_place_back_to_the_one_before(place: Workpla
     assert ran.exit == 1, ran.text
     assert "what ran before was started again and serves (proven)" in ran.err
     assert (running(place, "p1"), running(place, "d1")) == scripts
-    again = up(place, "-o", "json")
-    assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
 
 
 def test_an_entry_script_killed_under_its_engines_is_told_and_mended(place: Workplace) -> None:
