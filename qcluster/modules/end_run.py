@@ -11,7 +11,7 @@ class EndRun:
             "msg": Option("str", required=True, help="Why."),
             "exit": Option("int", default=1, choices=(1, 2, 3, 4), help="The run's exit code."),
         },
-        help="End the run with an exit code: 1 a task failed, 2 bad input, 3 unreachable, 4 it runs but does not serve.",
+        help="End the run with an exit code: 1 a task failed, 2 bad input, 3 unreachable, 4 it does not serve.",
     )
     supports_check = True
 

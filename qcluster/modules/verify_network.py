@@ -12,10 +12,10 @@ from typing import Any
 from qcluster.events import Progress
 from qcluster.facts.frames import Patience
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.network.dialogue import Dialogue
 from qcluster.network.document import document
 from qcluster.network.schedule import Effort
 from qcluster.network.topology import Topology, from_plan, without_plan
-from qcluster.network.dialogue import Dialogue
 from qcluster.network.verify import Wishes, verify
 
 RETRIES = (0.3, 0.7, 1.5, 3.0)
