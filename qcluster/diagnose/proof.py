@@ -21,6 +21,10 @@ HCCN = (
     "arrives broken (vllm-ascend#7711). `qcluster verify-network` names the NPU; mend it, then "
     "`qcluster restart {restart}`"
 )
+ALONE = (
+    "Likely cause: damaged weights, or a quantization that they do not have; compare the files with the hub's "
+    "(`weights_reread: true` reads them again), and read the engine's log"
+)
 FIRST_TOKENS = 8
 AGREEING = 2
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from qcluster.diagnose.proof import Ask
+from qcluster.errors import NotServing
 from qcluster.facts.http import Answer, Request, ask, metrics
 from qcluster.modules.base import Reach
 from qcluster.modules.streams import note
@@ -52,6 +53,12 @@ class Scene:
 
     def of(self, *roles: str) -> tuple[Endpoint, ...]:
         return tuple(one for one in self.instances if one.role in roles)
+
+
+def insist(problems: Sequence[str]) -> None:
+    """Raises `NotServing` where there are any."""
+    if problems:
+        raise NotServing("\n".join(problems))
 
 
 def get(scene: Scene, reach: Reach, one: Endpoint, path: str) -> Answer:

@@ -5,29 +5,26 @@ What fails here ends the run with exit code 4: the cluster runs, but does not se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from qcluster.diagnose.proof import (
-    FIRST_TOKENS,
     QUESTIONS,
     Ask,
-    Pair,
     asks,
-    blame,
     completion,
     documented,
     moved,
     shortened,
-    suspicion,
     text_of,
     wrong,
 )
 from qcluster.errors import NotServing
 from qcluster.facts import proven
 from qcluster.facts.http import Answer, Request, ask, metrics
-from qcluster.modules.asking import Endpoint, Scene, at_once, get, post, readings
+from qcluster.modules.agreement import agreement, sensible
+from qcluster.modules.asking import Endpoint, Scene, at_once, get, insist, post, readings
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.proxy_end import death
 from qcluster.modules.streams import note
@@ -35,7 +32,6 @@ from qcluster.secret import Secret
 
 ROUNDS = 5
 TOKENS = 16
-REPEATS = 3
 
 
 class Smoke:
@@ -106,25 +102,22 @@ def scene_of(call: Call) -> Scene:
 
 def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
     """Raises `NotServing` with everything that is wrong."""
-    _raise(_each(scene, reach))
+    insist(_each(scene, reach))
     count = len(scene.instances)
     note(
         reach,
         "proof",
         f"{count} instance{'s' if count > 1 else ''} answer{'s' if count == 1 else ''} /health and /v1/models",
     )
-    _raise(_hanging(scene, reach))
+    insist(_hanging(scene, reach))
     if scene.proxy is None:
-        return _directly(scene, reach)
+        values = _directly(scene, reach)
+        sensible(scene, reach)
+        return values
     _await_proxy(scene, scene.proxy, reach, wait)
     values = _through(scene, reach)
-    _agreement(scene, reach)
+    agreement(scene, reach)
     return values
-
-
-def _raise(problems: Sequence[str]) -> None:
-    if problems:
-        raise NotServing("\n".join(problems))
 
 
 class NotRunning(NotServing):
@@ -178,7 +171,7 @@ def _directly(scene: Scene, reach: Reach) -> dict[str, Any]:
     """Without a proxy every instance is a service of its own."""
     work = [(one, what) for one in scene.instances for what in asks(scene.served_name, 2, _tokens(one))]
     answers = at_once(reach, [(one.name, partial(post, scene, reach, one, what)) for one, what in work])
-    _raise([f"{one}, {what.path}: {why}" for (one, what), a in zip(work, answers, strict=True) if (why := wrong(a))])
+    insist([f"{one}, {what.path}: {why}" for (one, what), a in zip(work, answers, strict=True) if (why := wrong(a))])
     return {"requests": len(work), "answer": text_of(answers[0])}
 
 
@@ -192,7 +185,7 @@ def _documented(scene: Scene, reach: Reach) -> None:
     work = [(place, what) for place in places for what in documented(scene.served_name)]
     jobs = [(str(place), partial(_fitting, scene, reach, place, what)) for place, what in work]
     answers = at_once(reach, jobs)
-    _raise(
+    insist(
         [f"{place}, {what.path}: {why}" for (place, what), a in zip(work, answers, strict=True) if (why := wrong(a))]
     )
     note(reach, "proof", "the requests of the model's guide (completions and chat.completions) are answered")
@@ -210,7 +203,7 @@ def _await_proxy(scene: Scene, proxy: Endpoint, reach: Reach, wait: int) -> None
         answer = ask(reach.fleet[proxy.host].open_tcp, Request(proxy.address, proxy.port, "/healthcheck", timeout=10))
         if answer.status:
             return
-        _raise([why for why in [death(reach, scene.plan)] if why])
+        insist([why for why in [death(reach, scene.plan)] if why])
         if reach.clock() > deadline or reach.cancelled():
             where = f"{proxy.address}:{proxy.port}"
             raise NotServing(f"the proxy on {where} does not answer: {answer.error} (see `qcluster logs proxy`)")
@@ -230,7 +223,7 @@ def _through(scene: Scene, reach: Reach) -> dict[str, Any]:
         # more, and for longer answers.
         work = asks(scene.served_name, width * number, TOKENS * number)
         answers += at_once(reach, [("the proxy", partial(post, scene, reach, proxy, what)) for what in work])
-        _raise(sorted({f"through the proxy: {why}" for answer in answers if (why := wrong(answer))}))
+        insist(sorted({f"through the proxy: {why}" for answer in answers if (why := wrong(answer))}))
         after = readings(scene, reach)
         idle = [name for name, reading in before.items() if not moved(reading, after[name])]
         served = len(before) - len(idle)
@@ -252,43 +245,6 @@ def _idle(scene: Scene, idle: Sequence[str], count: int) -> str:
         f"{what}. Likely cause: the proxy's list lacks them, or it gave them up after an error (vllm-ascend#13140): "
         "`qcluster up` gives them back to it"
     )
-
-
-def _agreement(scene: Scene, reach: Reach) -> None:
-    """Garbage with HTTP 200 (#7711): what the proxy says must be what a decode engine says itself."""
-    judges = scene.of("decode") or scene.of("standalone")
-    if not judges:
-        return
-    doubt = ""
-    for attempt in range(REPEATS):
-        pairs = [_pair(scene, reach, judges[attempt % len(judges)], *one) for one in QUESTIONS]
-        doubt = suspicion(pairs, scene.sense)
-        if not doubt:
-            note(reach, "proof", "answers through the proxy agree with those of a decode engine")
-            return
-    raise NotServing(f"{doubt}\n{blame(_alone(scene, reach, judges), scene.sense)}")
-
-
-def _alone(scene: Scene, reach: Reach, judges: Sequence[Endpoint]) -> Mapping[str, Sequence[Pair]]:
-    """What every decode engine says by itself, to know whose text is wrong."""
-
-    def asked(one: Endpoint) -> list[Pair]:
-        texts = [
-            post(scene, reach, one, completion(scene.served_name, prompt, FIRST_TOKENS)) for prompt, _ in QUESTIONS
-        ]
-        return [Pair(*question, text_of(a), text_of(a)) for question, a in zip(QUESTIONS, texts, strict=True)]
-
-    found = at_once(reach, [(one.name, partial(asked, one)) for one in judges])
-    return {str(one): pairs for one, pairs in zip(judges, found, strict=True)}
-
-
-def _pair(scene: Scene, reach: Reach, judge: Endpoint, prompt: str, known: str) -> Pair:
-    assert scene.proxy is not None
-    what = completion(scene.served_name, prompt, FIRST_TOKENS)
-    answers = {one.name: post(scene, reach, one, what) for one in (scene.proxy, judge)}
-    _raise([f"{name}: {why}" for name, answer in answers.items() if (why := wrong(answer))])
-    through, direct = answers.values()
-    return Pair(prompt, known, text_of(through), text_of(direct))
 
 
 smoke = Smoke()

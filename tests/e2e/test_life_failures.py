@@ -151,6 +151,7 @@ def test_what_serves_is_not_replaced_unasked_and_comes_back_when_the_new_one_fai
     ran = place.run("up", changed, "--skip-network", "--yes")
     assert ran.exit == 1, ran.text
     assert "what ran before was started again and serves (proven)" in ran.err
+    assert "(up, the plan before)" in place.run("status", LAB).out
     place.run("lab", "fault", "--clear", "-i", LAB)
     place.inventory(LAB, small)
     again = place.run("up", LAB, "--skip-network", "-o", "json")
