@@ -1,0 +1,35 @@
+"""What the surroundings of a deployment do: a registry that is gone, a slow cable."""
+
+from __future__ import annotations
+
+import pytest
+from remote_control import Controller
+
+pytestmark = pytest.mark.hosts
+
+
+def without_image(controller: Controller) -> None:
+    controller.cluster.machines["node-2"].sh("docker images -q | xargs -r docker rmi -f >/dev/null")
+
+
+def test_a_registry_that_is_down_is_named_and_up_goes_on_when_it_is_back(controller: Controller) -> None:
+    inventory = str(controller.inventory())
+    without_image(controller)
+    with controller.cluster.registry.stopped():
+        ran = controller.run("up", inventory, "--yes", "--skip-network")
+    assert ran.exit == 1, ran.text
+    assert "the registry cannot be reached (put a reachable mirror first in `registries`" in ran.err
+    assert all(machine.containers == [] for machine in controller.cluster.machines.values())
+    ran = controller.run("up", inventory, "--yes", "--skip-network")
+    assert ran.exit == 0, ran.text
+
+
+def test_up_and_down_over_a_slow_cable(controller: Controller) -> None:
+    inventory = str(controller.inventory())
+    node = controller.cluster.machines["node-2"]
+    with node.slow_link():
+        ran = controller.run("up", inventory, "--yes")
+        assert ran.exit == 0, ran.text
+        down = controller.run("down", inventory, "--yes")
+        assert down.exit == 0, down.text
+    assert node.containers == []
