@@ -21,7 +21,8 @@ def api_key_option(function: F) -> F:
         metavar="KEY",
         help="Key of the service, instead of the inventory's api_key [$QCLUSTER_API_KEY].",
     )
-    return option(function)  # type: ignore[no-any-return]
+    decorated: F = option(function)
+    return decorated
 
 
 def keyed(api_key: str) -> dict[str, object]:
