@@ -55,7 +55,7 @@ def test_an_installation_that_left_nothing_fails() -> None:
     ok = Outcome(Command(("x",)), 0, b"")
     with pytest.raises(TaskFailed, match="does not"):
         finish([ok, ok])
-    with pytest.raises(TaskFailed, match="pip installed 0.22.1, wanted is 0.23.0"):
+    with pytest.raises(TaskFailed, match=r"pip installed 0\.22\.1, wanted is 0\.23\.0"):
         finish([ok, Outcome(Command(("x",)), 0, b"0.22.1\n")])
     with pytest.raises(TaskFailed, match="No matching distribution"):
         finish([Outcome(Command(("x",)), 1, b"", b"ERROR: No matching distribution found")])
