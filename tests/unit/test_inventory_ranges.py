@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qcluster.errors import InputError
 from qcluster.inventory import load
+from qcluster.inventory.folding import folded, told
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.patterns import select, split, unmatched
 from qcluster.inventory.ranges import expand, split_port
@@ -114,3 +117,34 @@ def test_and_plus_not_give_the_whole(inventory: Inventory, left: list[str], part
     inside, outside = set(select(inventory, [*left, f"&{part}"])), set(select(inventory, [*left, f"!{part}"]))
     assert inside | outside == whole
     assert not inside & outside
+
+
+NUMBERED = st.builds(
+    "{}{}{}".format, st.sampled_from(["p", "d-", "a3-n"]), st.integers(0, 30), st.sampled_from(["", "x"])
+)
+PADDED = st.builds("{}{:03d}.dc1".format, st.sampled_from(["p", "d-"]), st.integers(0, 999))
+ADDRESSES = st.builds("10.0.0.{}".format, st.integers(0, 255))
+
+
+@given(st.lists(NUMBERED | PADDED | ADDRESSES | st.just("proxy") | st.just("fe80::1"), max_size=40), st.booleans())
+def test_folded_names_expand_to_the_same(names: list[str], in_order: bool) -> None:
+    written = sorted(names) if in_order else names
+    words = list(folded(written))
+    assert [name for word, _ in words for name in expand(word)] == written
+    assert [count for _, count in words] == [len(list(expand(word))) for word, _ in words]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (expand("p[001:100]"), "p[001:100]"),
+        ([*expand("d[1:199:2]"), "proxy"], "d[1:199:2], proxy"),
+        (expand("n[8:12].rack1.example.org"), "n[8:12].rack1.example.org"),
+        (["p1", "p2", "p3"], "p1, p2, p3"),
+        (expand("10.1.0.[9:12]"), "10.1.0.[9:12]"),
+        (expand("web-[a:z]"), "web-a, web-b, web-c, web-d, web-e, web-f, web-g, web-h and 18 more"),
+        ([], ""),
+    ],
+)
+def test_many_names_are_told_in_few_words(names: Iterable[str], text: str) -> None:
+    assert told(names) == text

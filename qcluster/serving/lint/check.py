@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcluster.errors import Problem
+from qcluster.inventory.folding import told
 from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together
 from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
@@ -37,7 +38,8 @@ RULES: tuple[Rule, ...] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that strikes, with its place. `ignored` holds the reason that the inventory gives."""
+    """A rule that strikes, with its place. `ignored` holds the reason that the inventory gives, `owners` each host (or
+    group) that it holds for: the path tells many of them as ranges."""
 
     rule: str
     severity: str
@@ -47,6 +49,7 @@ class Finding:
     what: str
     hint: str = ""
     ignored: str = ""
+    owners: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.rule} {self.problem}"
@@ -72,8 +75,9 @@ def _merged(findings: Iterable[Finding]) -> Iterator[Finding]:
         variable = one.path.partition(": ")[2]
         alike.setdefault((one.rule, one.file, variable, one.what, one.hint, one.ignored), []).append(one)
     for same in alike.values():
-        owners = ", ".join(dict.fromkeys(one.path.partition(": ")[0] for one in same))
-        yield replace(same[0], path=": ".join([owners, *same[0].path.split(": ")[1:]]))
+        owners = tuple(dict.fromkeys(one.path.partition(": ")[0] for one in same))
+        path = ": ".join([told(owners), *same[0].path.split(": ")[1:]])
+        yield replace(same[0], path=path, owners=tuple(filter(None, owners)))
 
 
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
