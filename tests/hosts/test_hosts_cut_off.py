@@ -1,0 +1,42 @@
+"""A host whose cable is pulled: while it pulls the image, and while its engines start."""
+
+from __future__ import annotations
+
+import pytest
+from remote_control import Controller
+from test_hosts_killed import ended, moved
+
+pytestmark = pytest.mark.hosts
+BOX = "qcluster-real"
+
+
+def test_a_host_that_is_cut_off_while_it_pulls_is_named_and_the_next_up_goes_on(controller: Controller) -> None:
+    inventory = str(controller.inventory())
+    node = controller.cluster.machines["node-2"]
+    node.sh("docker images -q | xargs -r docker rmi -f >/dev/null")
+    with node.slow_link():
+        running = controller.start("up", inventory, "--yes", "--skip-network")
+        running.until(moved("image", "trying"))
+        with node.cut_off():
+            ran = running.finish()
+    assert ran.exit == 3, ran.text
+    assert "node-2" in ran.text and "connection was lost" in ran.text
+    assert controller.cluster.machines["node-1"].containers == []
+    again = controller.run("up", inventory, "--yes", "--skip-network")
+    assert again.exit == 0, again.text
+
+
+def test_a_host_that_is_cut_off_while_it_starts_ends_the_wait_and_the_next_up_goes_on(controller: Controller) -> None:
+    inventory = str(controller.inventory())
+    node = controller.cluster.machines["node-2"]
+    running = controller.start("up", inventory, "--yes", "--skip-network")
+    running.until(ended("Start the engines"))
+    running.until(moved("node-2-decode", ""))
+    with node.cut_off():
+        ran = running.finish(240)
+    assert ran.exit == 3, ran.text
+    assert "node-2" in ran.text
+    before = node.sh('docker inspect -f "{{.Id}}" "$1"', BOX)
+    again = controller.run("up", inventory, "--yes", "--skip-network")
+    assert again.exit == 0, again.text
+    assert node.sh('docker inspect -f "{{.Id}}" "$1"', BOX) == before, "its engines were started again"
