@@ -1,6 +1,8 @@
-"""A host whose cable is pulled: while it pulls the image, and while its engines start."""
+"""A host whose cable is pulled: while it pulls the image, while its engines start, and while it serves."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from remote_control import Controller
@@ -40,3 +42,24 @@ def test_a_host_that_is_cut_off_while_it_starts_ends_the_wait_and_the_next_up_go
     again = controller.run("up", inventory, "--yes", "--skip-network")
     assert again.exit == 0, again.text
     assert node.sh('docker inspect -f "{{.Id}}" "$1"', BOX) == before, "its engines were started again"
+
+
+def test_a_serving_host_that_is_cut_off_keeps_its_engines_until_it_can_be_reached(controller: Controller) -> None:
+    inventory = str(controller.inventory())
+    near, far = controller.cluster.machines.values()
+    assert controller.run("up", inventory, "--yes", "--skip-network").exit == 0
+    with far.cut_off():
+        shown = controller.run("status", inventory, "--json")
+        assert shown.exit == 3, shown.text
+        by_host = {one["host"]: one["health"] for one in json.loads(shown.out)["instances"]}
+        assert by_host["node-1"] == "ok" and by_host["node-2"] != "ok"
+        smoke = controller.run("smoke", inventory)
+        assert smoke.exit == 3, smoke.text
+        down = controller.run("down", inventory, "--yes")
+        assert down.exit == 3, down.text
+        assert near.containers == [], "what can be reached is stopped"
+        assert "node-2" in down.err and f"qcluster down {inventory}" in down.err
+        assert far.containers == [BOX]
+    down = controller.run("down", inventory, "--yes")
+    assert down.exit == 0, down.text
+    assert far.containers == []
