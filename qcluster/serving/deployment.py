@@ -12,7 +12,7 @@ from qcluster.inventory.model import Inventory
 from qcluster.inventory.settings import validate
 from qcluster.serving import catalogue, versions
 from qcluster.serving.catalogue import Preset, Recipe, Variant
-from qcluster.serving.models import mistakes, read_model
+from qcluster.serving.models import mistakes, read_model, shaped
 from qcluster.serving.settings import Placement, placements, problem_of
 from qcluster.serving.situation import Situation
 from qcluster.serving.variables import VARIABLES
@@ -68,7 +68,10 @@ class Deployment:
 
 
 def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment | None:
-    """The deployment of an inventory; None when it has no serving host."""
+    """The deployment of an inventory.
+
+    None when it has no serving host, or a model of unknown shape: what was said of another one's sizes would mislead.
+    """
     problems.extend(validate(inventory))
     found = placements(inventory, problems)
     if not found:
@@ -79,6 +82,8 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
     problems.extend(_not_shared(found))
     first = found[0]
     problems.extend(first.problem("model", *mistake) for mistake in mistakes(first.settings.model))
+    if not shaped(first.settings.model):
+        return None
     recipe, variant = read_model(first.settings.model, VARIABLES["model"].default)
     return Deployment(
         _name(first, inventory.path, problems),

@@ -66,6 +66,13 @@ def _word(kind: object) -> str:
     return {str: "a text", bool: "true or false", int: "a whole number"}.get(kind, "a number")  # type: ignore[call-overload, no-any-return]
 
 
+def shaped(model: Any) -> bool:
+    """Whether it is known to be dense or MoE, by a recipe or of itself."""
+    if isinstance(model, Mapping):
+        return model.get("recipe") in catalogue.models() or model.get("shape") in SHAPES
+    return model in catalogue.models()
+
+
 def read_model(model: Any, otherwise: str) -> tuple[Recipe, Variant]:
     """The recipe and its variant; of a model with mistakes as much as can be read, `otherwise` for an unknown name."""
     known = catalogue.models()

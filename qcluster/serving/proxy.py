@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qcluster.errors import Problem
+from qcluster.inventory.folding import told
 from qcluster.inventory.model import Host
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
@@ -79,7 +80,7 @@ def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> 
     if group is None or not group.hosts:
         return first
     if len(group.hosts) > 1:
-        what = f"has several hosts ({', '.join(group.hosts)})"
+        what = f"has several hosts ({told(group.hosts)})"
         problems.append(problem_of(deployment.inventory, "proxy", what, "a deployment has one proxy"))
     host = deployment.inventory.hosts[group.hosts[0]]
     return Placement(host, "proxy", "proxy", read(host, _rendered(host, problems), problems), host.variables)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from qcluster.errors import Problem
+from qcluster.inventory.folding import told
 from qcluster.serving.deployment import CONNECTED, Deployment
 from qcluster.serving.settings import Placement
 
@@ -137,7 +138,7 @@ def _uneven(team: list[Placement], nodes: int) -> Iterator[Problem]:
     first, step = team[0], width(team[0])
     if len(team) < nodes or step % nodes:
         have = " + ".join(str(len(placement.settings.npus or ())) for placement in team)
-        named = ", ".join(placement.host.name for placement in team)
+        named = told(placement.host.name for placement in team)
         what = f"one rank (tp·pp·pcp) needs {step} NPUs, the same number on each host; {named}: {have}"
         yield first.problem(_size_variable(first), what, "lower tp or pp, or add hosts to this group")
     for placement in team:
@@ -196,7 +197,7 @@ def _too_big(placement: Placement, wanted: int) -> Problem:
 
 
 def _incomplete(shares: list[Share], size: int, start: int) -> Problem:
-    hosts = ", ".join(share.placement.host.name for share in shares)
+    hosts = told(share.placement.host.name for share in shares)
     return shares[0].placement.problem(
         "dp", f"is {size}, but {hosts} together hold {start} ranks", "add hosts or lower dp"
     )

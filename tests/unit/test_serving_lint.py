@@ -150,6 +150,28 @@ def test_what_holds_for_several_hosts_is_told_once(tmp_path: Path) -> None:
     assert [one.path for one in found if one.rule == "QC519"] == ["s3, s1, s2: vllm_args"]
 
 
+def test_many_hosts_are_told_as_ranges_and_listed_for_machines(tmp_path: Path) -> None:
+    many = {f"s{number:02d}": {"ansible_host": f"10.0.0.{number}", "shm_size": "64m"} for number in range(1, 13)}
+    (one,) = [one for one in findings(tmp_path, {"hosts": {"standalone": many}}) if one.rule == "QC521"]
+    assert (one.path, one.owners) == ("s[01:12]: shm_size", tuple(many))
+    assert one.what == "/dev/shm of 64m for 1 engine"
+
+
+@pytest.mark.parametrize(("size", "struck"), [("7g", True), ("8g", False)])
+def test_every_engine_of_a_container_has_its_share_of_shm(tmp_path: Path, size: str, struck: bool) -> None:
+    found = findings(tmp_path, {"vars": {"shm_size": size}})
+    assert ("QC521" in {one.rule for one in found}) == struck
+
+
+@pytest.mark.parametrize(("stated", "struck"), [(8, True), (1, False)])
+def test_what_is_typed_of_the_others_ranks_must_be_so(tmp_path: Path, stated: int, struck: bool) -> None:
+    """Dense replicas have dp 1 each, whatever `dp` says."""
+    sizes = {"prefill": {"dp_size": 1, "tp_size": 2}, "decode": {"dp_size": stated, "tp_size": 2}}
+    config = {"kv_connector": "MooncakeConnectorV1", "kv_role": "kv_producer", "kv_port": "{{ kv_port }}"}
+    case = {"prefill": {"vllm_args": {"kv-transfer-config": {**config, "kv_connector_extra_config": sizes}}}}
+    assert ("QC204" in {one.rule for one in findings(tmp_path, case)}) == struck
+
+
 def test_rules_of_pd_leave_a_standalone_host_alone(tmp_path: Path) -> None:
     hosts = {"prefill": {"p1": {}}, "decode": {"d1": {}}, "standalone": {"s1": {"hardware": "a2"}}}
     env = {"HCCL_BUFFSIZE": 200, "LD_LIBRARY_PATH": "/opt/lib:$LD_LIBRARY_PATH"}

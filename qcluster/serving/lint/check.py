@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qcluster.errors import Problem
 from qcluster.inventory.folding import told
-from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together
+from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together, transfer
 from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
 from qcluster.serving.settings import problem_at
@@ -28,7 +28,7 @@ def _unexplained(subject: Subject) -> Iterator[Fault]:
 _COMMENTS = Rule(
     "QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304", _unexplained
 )
-_MODULES = (releases, pairing, ports, sizes, environment, flags, together)
+_MODULES = (releases, pairing, ports, sizes, environment, flags, together, transfer)
 RULES: tuple[Rule, ...] = (
     _COMMENTS,
     *sorted((rule for module in _MODULES for rule in module.RULES), key=lambda rule: rule.id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from qcluster.serving import catalogue, versions
@@ -182,15 +183,16 @@ def dense_experts(subject: Subject) -> Iterator[Fault]:
 
 def shared_memory(subject: Subject) -> Iterator[Fault]:
     units = {"k": 1e-6, "m": 1e-3, "g": 1.0, "t": 1e3}
+    inside = Counter((seat.instance.host, seat.instance.container) for seat in subject.seats)
     for seat in subject.firsts:
         size = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt])b?", seat.placement.settings.shm_size.lower())
-        engines = sum(one.instance.container == seat.instance.container for one in subject.seats) or 1
+        engines = inside[seat.instance.host, seat.instance.container]
         if not size:
             yield Fault(
                 f"shm_size {seat.placement.settings.shm_size!r} is no size", "such as 16g", seat.placement, "shm_size"
             )
-        elif float(size[1]) * units[size[2]] < 1:
-            what = f"/dev/shm of {size[0]} for {engines} engines"
+        elif float(size[1]) * units[size[2]] < engines:
+            what = f"/dev/shm of {size[0]} for {engines} engine{'' if engines == 1 else 's'}"
             yield Fault(what, "1g a tensor-parallel group, 16g by default", seat.placement, "shm_size")
 
 

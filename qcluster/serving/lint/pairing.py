@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from qcluster.serving import versions
-from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
-from qcluster.serving.flags import spelling
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.transfer import pairs, point_to_point, transfers
 from qcluster.serving.proxy import LAYERWISE
 
 
-def _pairs(subject: Subject) -> Iterator[tuple[Seat, Seat]]:
-    """Each kind of prefill with each kind of decode, first hosts first."""
-    for prefill in subject.of("prefill"):
-        for decode in subject.of("decode"):
-            yield prefill, decode
-
-
-def _connectors(seat: Seat) -> list[Mapping[str, Any]]:
-    """The connector configurations of a process, those inside a MultiConnector too."""
-    return connectors(seat.config("kv-transfer-config"))
-
-
-def _point_to_point(seat: Seat) -> Mapping[str, Any]:
-    """The part that moves KV from prefill to decode."""
-    return next((one for one in _connectors(seat) if _sides(one)), seat.config("kv-transfer-config"))
-
-
-def _sides(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    extra = config.get("kv_connector_extra_config")
-    sides = {role: extra[role] for role in CONNECTED if role in extra} if isinstance(extra, dict) else {}
-    return sides if all(isinstance(side, dict) for side in sides.values()) else {}
-
-
 def tp_order(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         one, other = prefill.instance.tp, decode.instance.tp
         if one < other:
             what = f"prefill has tp {one}, decode {other}"
@@ -45,48 +21,10 @@ def tp_order(subject: Subject) -> Iterator[Fault]:
 
 
 def tp_multiple(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         one, other = prefill.instance.tp, decode.instance.tp
         if one > other and one % other:
             yield Fault(f"tp {one} of prefill is no multiple of decode's {other}", "", prefill.placement, "tp")
-
-
-def own_side(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
-        stated = _sides(_point_to_point(seat)).get(seat.instance.role, {})
-        for key, actual in (("dp_size", seat.instance.dp_size), ("tp_size", seat.instance.tp)):
-            if key in stated and str(stated[key]) != str(actual):
-                what = f"kv-transfer-config says {key} {stated[key]} for {seat.instance.role}, the process has {actual}"
-                hint = "leave kv-transfer-config to the plan"
-                yield Fault(what, hint, seat.placement, "vllm_args")
-
-
-def other_side(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
-        for seat, other in ((prefill, decode), (decode, prefill)):
-            stated = _sides(_point_to_point(seat)).get(other.instance.role, {}).get("tp_size", other.instance.tp)
-            if str(stated) != str(other.instance.tp):
-                what = f"kv-transfer-config says tp_size {stated} for {other.instance.role}, it has {other.instance.tp}"
-                typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
-                hint = (
-                    "both sides must name the same sizes"
-                    if typed
-                    else f"the same tp on every {other.instance.role} host"
-                )
-                at = (seat.placement, "vllm_args") if typed else (other.placement, "tp")
-                yield Fault(what, hint, *at)
-
-
-def missing_sides(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
-        config = _point_to_point(seat)
-        if (
-            seat.instance.role in CONNECTED
-            and "Mooncake" in str(config.get("kv_connector"))
-            and len(_sides(config)) < 2
-        ):
-            what = "kv-transfer-config lacks kv_connector_extra_config.prefill or .decode"
-            yield Fault(what, "each needs dp_size and tp_size", seat.placement, "vllm_args")
 
 
 def _tokens(seat: Seat) -> Any:
@@ -94,7 +32,7 @@ def _tokens(seat: Seat) -> Any:
 
 
 def same_speculation(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         one, other = _tokens(prefill), _tokens(decode)
         if subject.plan.model.hybrid and None not in (one, other) and one != other:
             what = f"num_speculative_tokens is {one} on prefill and {other} on decode"
@@ -102,7 +40,7 @@ def same_speculation(subject: Subject) -> Iterator[Fault]:
 
 
 def one_sided_speculation(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         if (_tokens(prefill) is None) != (_tokens(decode) is None):
             yield Fault("only one side decodes speculatively", "both or none", decode.placement, "vllm_args")
 
@@ -124,7 +62,7 @@ def prefix_cache(subject: Subject) -> Iterator[Fault]:
 
 def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        names = [one.get("kv_connector") for one in _connectors(seat)]
+        names = [one.get("kv_connector") for one in transfers(seat)]
         if subject.plan.model.hybrid and LAYERWISE in names and versions.older(subject.plan.release, "v0.23.0rc1"):
             what = f"{LAYERWISE} does not transfer a hybrid model's state in {subject.plan.release}"
             yield Fault(what, "MooncakeConnectorV1, or v0.23.0", seat.placement, "connector")
@@ -133,29 +71,17 @@ def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
 def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
     proxy = subject.plan.proxy
     for seat in subject.of("prefill") if proxy else ():
-        layerwise = any(one.get("kv_connector") == LAYERWISE for one in _connectors(seat))
+        layerwise = any(one.get("kv_connector") == LAYERWISE for one in transfers(seat))
         if proxy and layerwise != (proxy.kind == "vllm-ascend-layerwise"):
-            what = f"proxy {proxy.kind} does not speak to {_point_to_point(seat).get('kv_connector')}"
+            what = f"proxy {proxy.kind} does not speak to {point_to_point(seat).get('kv_connector')}"
             yield Fault(what, "leave proxy_kind to the plan", seat.placement, "proxy_kind")
 
 
 def same_connector(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
-        one, other = _point_to_point(prefill).get("kv_connector"), _point_to_point(decode).get("kv_connector")
+    for prefill, decode in pairs(subject):
+        one, other = point_to_point(prefill).get("kv_connector"), point_to_point(decode).get("kv_connector")
         if one != other:
             yield Fault(f"prefill uses {one}, decode {other}", "one connector for both", decode.placement, "connector")
-
-
-def kv_role(subject: Subject) -> Iterator[Fault]:
-    for seat in subject.firsts:
-        role = seat.config("kv-transfer-config").get("kv_role")
-        wanted = KV_ROLES.get(seat.instance.role)
-        if wanted and "kv-transfer-config" not in seat.flags:
-            what = f"{seat.instance.role} has no kv-transfer-config, so nothing is transferred"
-            yield Fault(what, "leave it to the plan, or use standalone", seat.placement, "vllm_args")
-        elif wanted and seat.config("kv-transfer-config") and role not in (wanted, "kv_both"):
-            what = f"kv_role is {role} on {seat.instance.role}"
-            yield Fault(what, f"it is {wanted}", seat.placement, "vllm_args")
 
 
 def decode_pipeline(subject: Subject) -> Iterator[Fault]:
@@ -216,7 +142,7 @@ def a2_unverified(subject: Subject) -> Iterator[Fault]:
 
 
 def same_host(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         if prefill.instance.host == decode.instance.host and not _separated(prefill, decode):
             what = f"prefill and decode share {prefill.instance.host} and HCCL's port {60000}"
             yield Fault(what, "HCCL_IF_BASE_PORT in one role's vllm_env", decode.placement, "vllm_env")
@@ -228,7 +154,7 @@ def _separated(one: Seat, other: Seat) -> bool:
 
 
 def same_host_transport(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in _pairs(subject):
+    for prefill, decode in pairs(subject):
         roce = prefill.instance.env.get("HCCL_INTRA_ROCE_ENABLE")
         if prefill.instance.host == decode.instance.host and prefill.instance.hardware == "a2" and roce != "1":
             what = "prefill and decode on one A2 host exchange KV over RoCE only"
@@ -252,11 +178,6 @@ def dense_internal(subject: Subject) -> Iterator[Fault]:
 RULES = (
     Rule("QC201", ERROR, "tp of prefill ≥ tp of decode", "mooncake_connector.py at v0.23.0", "tp: 1", tp_order),
     Rule("QC202", ERROR, "tp of prefill is a multiple of decode's", "disaggregated_prefill.md", "tp: 6", tp_multiple),
-    Rule("QC203", ERROR, "own sizes in the KV config", "issue #8345", "kv-transfer-config: {…dp_size: 8}", own_side),
-    Rule("QC204", ERROR, "the other side's sizes in the KV config", "issue #8442", "…decode: {tp_size: 4}", other_side),
-    Rule(
-        "QC205", ERROR, "both sides in the KV config", "mooncake_connector.py", "kv-transfer-config: {…}", missing_sides
-    ),
     Rule("QC206", ERROR, "equal MTP for hybrid models", "issue #16160", "num_speculative_tokens: 1", same_speculation),
     Rule(
         "QC207", ERROR, "MTP on both sides or none", "issue #16177", "speculative-config: null", one_sided_speculation
@@ -275,7 +196,6 @@ RULES = (
     ),
     Rule("QC211", ERROR, "proxy and connector match", "disaggregated_prefill_v1", "proxy_kind: …", proxy_for_connector),
     Rule("QC212", ERROR, "one connector for both sides", "issue #10246", "connector: …", same_connector),
-    Rule("QC213", ERROR, "kv_role fits the role", "mooncake_connector.py", "kv_role: kv_consumer", kv_role),
     Rule("QC214", ERROR, "decode is not pipeline parallel", "mooncake_connector.py", "pp: 2", decode_pipeline),
     Rule("QC215", ERROR, "pp or pcp, not both", "mooncake_connector.py", "pp: 2, pcp: 2", pipeline_and_context),
     Rule(

@@ -82,15 +82,12 @@ def adxl_range(subject: Subject) -> Iterator[Fault]:
 
 
 def ephemeral(subject: Subject) -> Iterator[Fault]:
-    """One finding and one remedy for all hosts: what only some of them use does no harm on the others."""
+    """One text and one remedy for all hosts: what only some of them use does no harm on the others."""
     inside = [use for use in subject.plan.ports if _exposed(use)]
-    if inside:
-        ports = spans((use.first, use.last) for use in inside)
-        first = next(host.name for host in subject.plan.hosts if host.name in {use.host for use in inside})
-        what = f"ports {ports} lie in the range that Linux gives to outgoing connections"
-        yield Fault(
-            what, RESERVE.format(ports), place_of(subject, next(u for u in inside if u.host == first)), "kv_port"
-        )
+    ports = spans((use.first, use.last) for use in inside)
+    what = f"ports {ports} lie in the range that Linux gives to outgoing connections"
+    for placement in {use.host: place_of(subject, use) for use in reversed(inside)}.values():
+        yield Fault(what, RESERVE.format(ports), placement, "kv_port")
 
 
 def _exposed(use: PortUse) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
 from qcluster.serving.memory import Budget, budget
@@ -78,8 +79,13 @@ def weights_fit(subject: Subject) -> Iterator[Fault]:
         room = _budget(subject, seat)
         if room and room.cache_gb <= 0:
             what = f"{room.weights_gb:.0f} GB of weights a NPU leave no room for the cache in {room.usable_gb:.0f} GB"
-            hint = "a larger dp or tp" if subject.deployment.moe else "a larger tp"
-            yield Fault(what, hint, seat.placement, "tp")
+            yield Fault(what, _lighter(subject, seat), seat.placement, "tp")
+
+
+def _lighter(subject: Subject, seat: Seat) -> str:
+    if not subject.deployment.moe:
+        return "a larger tp"
+    return "a larger dp or tp" if "enable-expert-parallel" in seat.flags else "enable-expert-parallel, or a larger tp"
 
 
 def one_request_fits(subject: Subject) -> Iterator[Fault]:
@@ -110,7 +116,7 @@ def split_cards(subject: Subject) -> Iterator[Fault]:
 def tensor_over_hosts(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.slot.node == 0 and seat.instance.tp > len(seat.instance.devices):
-            hosts = ", ".join(share.placement.host.name for share in seat.slot.team.shares)
+            hosts = told(share.placement.host.name for share in seat.slot.team.shares)
             what = f"tp {seat.instance.tp} goes over {hosts}: every layer waits for the network between them"
             yield Fault(what, "tp within a host, pp over hosts", seat.placement, "tp")
 
