@@ -75,8 +75,9 @@ def measured(parser_class: Any, argv: list[str]) -> tuple[str, str]:
 
 
 def flags(argv: list[str]) -> list[str]:
-    """The flags as the parser knows them."""
-    return [word.partition("=")[0].replace("_", "-") for word in argv if word.startswith("--")]
+    """The flags as the parser knows them; of `--attention-config.use_x`, a key of a JSON flag, the flag."""
+    named = (word.partition("=")[0].partition(".")[0] for word in argv if word.startswith("--"))
+    return [name.replace("_", "-") for name in named]
 
 
 def parsed(parser: Any, cli: Any, argv: list[str]) -> tuple[str, str]:
