@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from qcluster.serving.catalogue import Hardware, Recipe, Variant
+    from qcluster.serving.sizing import Advice, Wish
 
 EXPERTS = 0.95
 """How much of a MoE model's weights are experts where nobody says it: less than in those that are served today."""
@@ -30,16 +31,17 @@ def advise(model: str, hardware: str, npus: int | None, concurrency: int, contex
     from qcluster.serving import sizing
 
     (recipe, variant), machine = _model(model, sizes), _machine(hardware)
-    wish = sizing.Wish(npus or machine.npus, concurrency, context)
+    wish = sizing.Wish(_npus(npus, hardware, machine), concurrency, context)
     found = sizing.advise(recipe, variant, machine, wish)
     click.echo("\n".join(sizing.reasons(recipe, variant, machine, wish, found)))
     if recipe.max_model_len and context > recipe.max_model_len:
         click.echo(f"\n{model} holds at most {recipe.max_model_len} tokens.")
         return 2
     if not found.fits:
-        click.echo(f"\n{model} does not fit on {wish.npus} NPUs of {machine.title} with {context} tokens a request.")
+        on = f"{wish.npus} NPU{'' if wish.npus == 1 else 's'} of {machine.title}"
+        click.echo(f"\n{model} does not fit on {on} with {context} tokens a request.")
         return 2
-    click.echo(f"\n{_proposal(found, hardware, recipe, variant)}")
+    click.echo(f"\n{_proposal(found, wish, machine, recipe, variant)}")
     return 0
 
 
@@ -73,16 +75,34 @@ def _machine(hardware: str) -> Hardware:
     return catalogue.hardware()[hardware]
 
 
-def _proposal(found: Any, hardware: str, recipe: Recipe, variant: Variant) -> str:
-    inline = f"{{weights: {variant.weights}, shape: {recipe.shape}, weights_gb: {variant.weights_gb:g}}}"
-    lines = [f"model: {variant.name if recipe.models else inline}", f"hardware: {hardware}"]
+def _npus(wanted: int | None, name: str, machine: Hardware) -> int:
+    from qcluster.errors import InputError
+
+    if wanted and wanted > machine.npus:
+        raise InputError(f"--npus {wanted} of one host: {name} has {machine.npus}; how many hosts it takes is advised")
+    return wanted or machine.npus
+
+
+def _proposal(found: Advice, wish: Wish, machine: Hardware, recipe: Recipe, variant: Variant) -> str:
+    """Variables of an inventory: flags only where no preset has them."""
+    lines = [f"model: {variant.name if recipe.models else _inline(recipe, variant)}", f"hardware: {machine.name}"]
+    lines += [f"npus: {wish.npus}"] if wish.npus < machine.npus else []
     lines += [f"preset: {found.preset}"] if found.preset else []
     lines += [f"tp: {found.tp}", f"dp: {found.dp}"]
-    lines += ["vllm_args: {enable-expert-parallel: true}"] if recipe.shape == "moe" else []
+    flags = [] if found.preset else [f"max-model-len: {wish.context}", f"max-num-seqs: {found.sequences}"]
+    flags += ["enable-expert-parallel: true"] if recipe.shape == "moe" else []
+    lines += [f"vllm_args: {{{', '.join(flags)}}}"] if flags else []
     return "\n".join([_where(found, recipe.shape == "moe"), *lines])
 
 
-def _where(found: Any, moe: bool) -> str:
+def _inline(recipe: Recipe, variant: Variant) -> str:
+    sizes = {"weights_gb": variant.weights_gb, "experts_gb": variant.experts_gb}
+    figures = {**sizes, "kv_bytes_per_token": recipe.kv_bytes_per_token}
+    known = "".join(f", {name}: {value:.10g}" for name, value in figures.items() if value)
+    return f"{{weights: {variant.weights}, shape: {recipe.shape}{known}}}"
+
+
+def _where(found: Advice, moe: bool) -> str:
     if found.hosts == 1:
         return "# one standalone host"
     if moe:

@@ -58,7 +58,8 @@ def _planned(text: str) -> Plan:
         try:
             return make_plan(load(draft))
         except InputError as error:
-            raise InputError([replace(one, file="", line=0) for one in error.problems]) from None
+            plain = (replace(one, file="", line=0) for one in error.problems)
+            raise InputError(list(dict.fromkeys(plain))) from None
 
 
 def _wanted(told: dict[str, object]) -> Wanted:

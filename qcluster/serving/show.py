@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from qcluster.serving.flags import compact
 from qcluster.serving.options import options
 from qcluster.serving.plan import Instance, Plan, PortUse
 
@@ -144,7 +145,8 @@ def _origins(plan: Plan, one: Instance) -> Iterator[Row]:
     flags = {f"--{name}": value for name, value in options(one.argv).items()}
     for name, origin in plan.explain.get(one.name, {}).items():
         value = flags.get(name, one.env.get(name, "-"))
-        yield (name, "" if value is True else _short(str(value)), origin)
+        text = compact(value) if isinstance(value, dict | list) else str(value)
+        yield (name, "" if value is True else _short(text), origin)
 
 
 def _short(text: str, width: int = 60) -> str:

@@ -180,6 +180,36 @@ def test_advise(run) -> None:  # type: ignore[no-untyped-def]
     assert unknown.code == 2 and "known: Qwen3.5-27B" in unknown.err and "--weights-gb" in unknown.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--model Qwen3.5-27B --hardware a2 --context 200000 --concurrency 5",
+        "--model Qwen3.5-27B-w8a8 --context 200000 --concurrency 5",
+        "--npus 16 --concurrency 64",
+        "--npus 8 --concurrency 64",
+        "--model o/dense --weights-gb 60 --kv-bytes 65536 --concurrency 4",
+        "--model o/moe --weights-gb 240 --shape moe --kv-bytes 190000 --context 16384",
+    ],
+)
+def test_what_is_advised_is_an_inventory_that_serves_so_long_requests(run, tmp_path: Path, words: str) -> None:  # type: ignore[no-untyped-def]
+    told = run("advise", *words.split())
+    variables = yaml.safe_load(told.out.rpartition("\n\n")[2])
+    hosts = {"s1": {"ansible_host": "10.0.0.1"}}
+    (tmp_path / "advised.yaml").write_text(
+        yaml.safe_dump({"all": {"vars": variables, "children": {"standalone": {"hosts": hosts}}}})
+    )
+    made = run("plan", "advised.yaml", "--json")
+    assert made.code == 0, told.out + made.err
+    argv = json.loads(made.out)["instances"][0]["argv"]
+    context = int(words.split()[words.split().index("--context") + 1]) if "--context" in words else 32768
+    assert int(argv[argv.index("--max-model-len") + 1]) >= context
+
+
+def test_advise_refuses_more_npus_than_a_host_has(run) -> None:  # type: ignore[no-untyped-def]
+    done = run("advise", "--npus", "64")
+    assert (done.code, done.out) == (2, "") and "a3 has 16" in done.err
+
+
 def test_advise_spreads_experts(run) -> None:  # type: ignore[no-untyped-def]
     words = ("--model", "o/Qwen3-235B-A22B-W8A8", "--weights-gb", "235", "--shape", "moe", "--hardware", "a2")
     told = run("advise", *words, "--experts-gb", "225").out
