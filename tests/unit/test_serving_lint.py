@@ -150,6 +150,23 @@ def test_what_holds_for_several_hosts_is_told_once(tmp_path: Path) -> None:
     assert [one.path for one in found if one.rule == "QC519"] == ["s3, s1, s2: vllm_args"]
 
 
+@pytest.mark.parametrize(
+    ("variables", "struck"),
+    [
+        ({"port_base": 20100}, True),
+        ({"port_base": 22000}, False),
+        ({"port_base": 22000, "release": "v0.22.1rc1"}, True),
+        ({"kv_port": 22000}, True),
+        ({"port_base": 20100, "vllm_env": {"ASCEND_BASE_PORT": 40000}}, False),
+        ({"proxy_port": 20000}, True),
+    ],
+)
+def test_ports_stay_out_of_what_mooncake_draws_from(tmp_path: Path, variables: dict[str, Any], struck: bool) -> None:
+    """0.3.11 draws from 100 ports an NPU above 20000, older versions from 1000 (issue #14263)."""
+    found = findings(tmp_path, {"vars": variables})
+    assert ("QC303" in {one.rule for one in found}) == struck
+
+
 def test_many_hosts_are_told_as_ranges_and_listed_for_machines(tmp_path: Path) -> None:
     many = {f"s{number:02d}": {"ansible_host": f"10.0.0.{number}", "shm_size": "64m"} for number in range(1, 13)}
     (one,) = [one for one in findings(tmp_path, {"hosts": {"standalone": many}}) if one.rule == "QC521"]

@@ -70,6 +70,18 @@ def unknown_connector(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, hint, seat.placement, "vllm_args" if typed else "connector")
 
 
+def hollow_multi(subject: Subject) -> Iterator[Fault]:
+    for seat in subject.connected:
+        named = [one for one in connectors(seat.config("kv-transfer-config")) if one.get("kv_connector") == MULTI]
+        if any(len(connectors(one)) == 1 for one in named):
+            typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
+            hint = "name the connector that moves KV; kv_pool puts it beside a pool into a MultiConnector"
+            yield Fault(f"a {MULTI} without connectors", hint, seat.placement, "vllm_args" if typed else "connector")
+
+
+MULTI = "MultiConnector"
+
+
 def offline_draft(subject: Subject) -> Iterator[Fault]:
     """Only the model itself is fetched; engines start with HF_HUB_OFFLINE=1 and see what their container mounts."""
     mounted = {
@@ -101,5 +113,6 @@ RULES = (
     Rule("QC602", ERROR, "flags are written whole", "the real parsers (make judge)", "max-num-seq: 4", abbreviated),
     Rule("QC603", ERROR, "JSON flags hold JSON", "vllm/engine/arg_utils.py", 'additional-config: "{a: "', broken_json),
     Rule("QC605", WARNING, "the connector exists", "kv_transfer/__init__.py", "connector: Mooncake", unknown_connector),
+    Rule("QC606", ERROR, "a MultiConnector joins connectors", "kv_pool.md", f"connector: {MULTI}", hollow_multi),
     Rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}", offline_draft),
 )

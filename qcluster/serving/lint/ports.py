@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Subject
 from qcluster.serving.plan import PortUse
-from qcluster.serving.ports import overlaps, spans
+from qcluster.serving.ports import meeting, overlaps, spans
 from qcluster.serving.settings import Placement
 
 EPHEMERAL = (32768, 60999)
@@ -68,17 +68,32 @@ def beyond(subject: Subject) -> Iterator[Fault]:
 
 
 def adxl_range(subject: Subject) -> Iterator[Fault]:
+    """kv_port stays out of what any version of Mooncake draws from, other ports out of what this one does."""
     base, row = catalogue.releases()["adxl_base"], catalogue.release_entry(subject.plan.release)
-    hit: dict[str, PortUse] = {}
+    windows: dict[str, list[PortUse]] = {}
     for use in subject.plan.ports:
-        host = next((host for host in subject.plan.hosts if host.name == use.host), None)
-        top = base + 1000 * (max(host.npus, default=0) + 1) if host else base
-        if use.purpose == "kv-handshake" and base <= use.first < top:
-            hit.setdefault(f"{use.host}", use)
+        if use.purpose == "adxl":
+            windows.setdefault(use.host, []).append(use)
+    hit: dict[tuple[str, str], PortUse] = {}
+    for use in subject.plan.ports:
+        drawn = windows.get(use.host, [])
+        wide = use.purpose == "kv-handshake" and base <= use.first < base + OLDER_STEP * _numbers(subject, use.host)
+        if wide or (use.purpose in VARIABLES and any(True for _ in meeting([use], drawn))):
+            hit.setdefault((use.host, use.purpose), use)
     for use in hit.values():
         what = f"{shown(use)} lies where Mooncake {row.get('mooncake', '')} draws ports at random"
-        hint = f"from {base}, {row['adxl_step']} an NPU here, 1000 in older versions; use 36000 on A3, 28000 on A2"
-        yield Fault(what, hint, place_of(subject, use), "kv_port")
+        hint = f"from {base}, {row['adxl_step']} an NPU here, {OLDER_STEP} in older versions"
+        better = "; use 36000 on A3, 28000 on A2" if use.purpose == "kv-handshake" else ""
+        yield Fault(what, hint + better, place_of(subject, use), VARIABLES[use.purpose])
+
+
+OLDER_STEP = 1000
+"""Ports an NPU of Mooncake before 0.3.11 (issue #14263)."""
+
+
+def _numbers(subject: Subject, name: str) -> int:
+    """How far the ids of a host's NPUs go."""
+    return max((npu + 1 for host in subject.plan.hosts if host.name == name for npu in host.npus), default=0)
 
 
 def ephemeral(subject: Subject) -> Iterator[Fault]:
@@ -113,7 +128,12 @@ RULES = (
     Rule("QC301", ERROR, "no two processes share a port", "issue 4; issue #4725", "port_base: 7100 twice", collision),
     Rule("QC302", ERROR, "ports end at 65535", "PR #12318", "kv_port: 65530", beyond),
     Rule(
-        "QC303", WARNING, "kv_port above Mooncake's own range", "PR #6455; issue #14263", "kv_port: 30000", adxl_range
+        "QC303",
+        WARNING,
+        "ports outside of Mooncake's own range",
+        "PR #6455; issue #14263",
+        "kv_port: 30000",
+        adxl_range,
     ),
     Rule("QC304", INFO, "ports in the ephemeral range are reserved", "issue #16237", "kv_port: 36000", ephemeral),
     Rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80", privileged),
