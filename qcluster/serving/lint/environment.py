@@ -223,7 +223,7 @@ RULES = (
     Rule("QC506", WARNING, "no ASCEND_BUFFER_POOL", "release notes v0.23.0", "ASCEND_BUFFER_POOL: 4:8", buffer_pool),
     Rule("QC507", WARNING, "FlashComm1 by release", "release notes v0.23.0", "VLLM_ASCEND_…FLASHCOMM1: 1", flashcomm),
     Rule("QC508", INFO, "async scheduling by release", "the page on main", "async-scheduling: true", async_flag),
-    Rule("QC509", WARNING, "weights come once", "issue vllm-project/vllm#13962", "VLLM_USE_MODELSCOPE: …", hub),
+    Rule("QC509", WARNING, "weights come once", "issue vllm-project/vllm#13962", "VLLM_USE_MODELSCOPE: true", hub),
     Rule("QC510", WARNING, "Mooncake's library is found", "issue #6949", "LD_LIBRARY_PATH: /opt/lib", library_path),
     Rule("QC511", ERROR, "CANN's libraries stay", "Dockerfile at v0.23.0", "LD_LIBRARY_PATH: /opt/lib", lost_path),
     Rule("QC512", WARNING, "IPv4", "issue #4161; issue #10226", "ip: fd00::1", ipv6),

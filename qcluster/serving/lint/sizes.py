@@ -165,11 +165,23 @@ RULES = (
     Rule(
         "QC405", ERROR, "a batch holds every sequence", "vllm/config/scheduler.py", "max-num-batched-tokens: 8", batch
     ),
-    Rule("QC406", ERROR, "memory share between 0 and 1", "vllm/config/cache.py", "…-utilization: 1.5", utilization),
+    Rule(
+        "QC406",
+        ERROR,
+        "memory share between 0 and 1",
+        "vllm/config/cache.py",
+        "gpu-memory-utilization: 1.5",
+        utilization,
+    ),
     Rule("QC407", WARNING, "memory share leaves room", "faqs.md §12", "gpu-memory-utilization: 0.99", tight),
     Rule("QC408", ERROR, "weights fit", "seed, section 5.2", "tp: 1", weights_fit),
     Rule(
-        "QC409", WARNING, "the cache holds one request", "vllm/v1/core/kv_cache_utils.py", "…: 262144", one_request_fits
+        "QC409",
+        WARNING,
+        "the cache holds one request",
+        "vllm/v1/core/kv_cache_utils.py",
+        "max-model-len: 262144",
+        one_request_fits,
     ),
     Rule("QC410", INFO, "no NPU stays idle", "seed, section 9.1", "dp: 1", idle),
     Rule("QC411", INFO, "A3 cards stay whole", "issue #8519", "npus: [0, 2, 4, 6]", split_cards),
