@@ -167,6 +167,19 @@ def test_ports_stay_out_of_what_mooncake_draws_from(tmp_path: Path, variables: d
     assert ("QC303" in {one.rule for one in found}) == struck
 
 
+@pytest.mark.parametrize(("npus", "struck"), [([15, 3, 2, 14], True), ([2, 3, 15, 14], False), ([0, 2, 1, 3], True)])
+def test_cards_stay_whole_for_each_rank_inside_a_process(tmp_path: Path, npus: list[int], struck: bool) -> None:
+    found = findings(tmp_path, {"shape": "single", "vars": {"npus": npus, "tp": 2, "dp": 2}})
+    assert ("QC411" in {one.rule for one in found}) == struck
+
+
+def test_broken_json_of_any_flag_is_told_and_nothing_concluded_from_it(tmp_path: Path) -> None:
+    broken = {"compilation-config": '{"cudagraph_mode": ', "kv-transfer-config": "7"}
+    found = findings(tmp_path, {"decode": {"vllm_args": broken}})
+    assert [one.what.partition(" ")[0] for one in found if one.rule == "QC603"] == [f"--{name}" for name in broken]
+    assert "QC212" not in {one.rule for one in found}
+
+
 def test_many_hosts_are_told_as_ranges_and_listed_for_machines(tmp_path: Path) -> None:
     many = {f"s{number:02d}": {"ansible_host": f"10.0.0.{number}", "shm_size": "64m"} for number in range(1, 13)}
     (one,) = [one for one in findings(tmp_path, {"hosts": {"standalone": many}}) if one.rule == "QC521"]

@@ -52,9 +52,9 @@ OBJECTS = ("kv-transfer-config", "speculative-config", "additional-config")
 
 def broken_json(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        for name in OBJECTS:
-            if name in seat.flags and not isinstance(seat.flags[name], dict):
-                what = f"--{name} is {seat.flags[name]!r}, which is no JSON object"
+        for name, value in seat.flags.items():
+            if (name in OBJECTS and not isinstance(value, dict)) or (isinstance(value, str) and value.startswith("{")):
+                what = f"--{name} is {value!r}, which is no JSON object"
                 yield Fault(what, "write it as a mapping; the plan makes JSON of it", seat.placement, "vllm_args")
 
 

@@ -80,7 +80,7 @@ def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
 def same_connector(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = point_to_point(prefill).get("kv_connector"), point_to_point(decode).get("kv_connector")
-        if one != other:
+        if one and other and one != other:
             yield Fault(f"prefill uses {one}, decode {other}", "one connector for both", decode.placement, "connector")
 
 

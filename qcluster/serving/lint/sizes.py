@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
@@ -106,11 +106,20 @@ def idle(subject: Subject) -> Iterator[Fault]:
 
 def split_cards(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        pairs = {npu // 2 for npu in seat.instance.devices}
-        odd = seat.instance.tp > 1 and len(pairs) > (len(seat.instance.devices) + 1) // 2
-        if seat.instance.hardware == "a3" and odd:
+        if seat.instance.hardware == "a3" and any(map(_halved, _ranks(seat))):
             what = f"{seat.instance.name} uses halves of A3 cards ({','.join(map(str, seat.instance.devices))})"
             yield Fault(what, "list npus so that 2k and 2k+1 stay together", seat.placement, "npus")
+
+
+def _ranks(seat: Seat) -> Iterator[Sequence[int]]:
+    """The NPUs of each rank of a process."""
+    devices = seat.instance.devices
+    step = max(1, len(devices) // seat.slot.ranks)
+    yield from (devices[start : start + step] for start in range(0, len(devices), step))
+
+
+def _halved(rank: Sequence[int]) -> bool:
+    return len({npu // 2 for npu in rank}) > (len(rank) + 1) // 2
 
 
 def tensor_over_hosts(subject: Subject) -> Iterator[Fault]:
