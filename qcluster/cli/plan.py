@@ -41,7 +41,7 @@ def plan(
     """Show every process a deployment will have, before any host is touched."""
     choice = Choice(inventory_path, inventory_option, extra_vars=parse_extra(rest["extra"]))
     if rest["diff"]:
-        return _diff(choice)
+        return _diff(choice, form == "json")
     made = _made(choice, rest["resolve"], not rest["no_lint"])
     if folder:
         _write_scripts(made, folder)
@@ -88,7 +88,9 @@ def _facts(fleet: Any, host: Any) -> Any:
     return host_facts(as_facts(state, host.address), host, strict=True)
 
 
-def _diff(choice: Choice) -> int:
+def _diff(choice: Choice, as_json: bool) -> int:
+    from dataclasses import asdict
+
     from qcluster.serving import show
 
     with opened(choice, RunFlags()) as session:
@@ -96,7 +98,8 @@ def _diff(choice: Choice) -> int:
         rows = _differences(session.plan, session.fleet)
     head = ("HOST", "CONTAINER", "STATE", "PLANNED", "RUNNING", "UP WOULD")
     cells = [(one.host, one.container, one.state, one.planned or "-", one.found or "-", one.action) for one in rows]
-    click.echo("\n".join(show.columns(head, cells)))
+    document = [{**asdict(one), "action": one.action} for one in rows]
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(show.columns(head, cells)))
     return 3 if any(one.state == "unknown" for one in rows) else 0
 
 

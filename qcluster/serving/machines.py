@@ -63,13 +63,17 @@ def _os(image_os: str) -> str:
 
 def container_name(deployment: Deployment, slot: Slot) -> str:
     """One container a host, or one a replica."""
-    per_engine = slot.placement.settings.container_per == "engine" and slot.kind == "replica"
-    return f"qcluster-{deployment.name}" + (f"-{slot.name}" if per_engine else "")
+    return f"qcluster-{deployment.name}" + (f"-{slot.name}" if _alone(slot) else "")
+
+
+def _alone(slot: Slot) -> bool:
+    """Whether the process has a container for itself."""
+    return slot.placement.settings.container_per == "engine" and slot.kind == "replica"
 
 
 def container_devices(deployment: Deployment, slot: Slot, everyone: Sequence[Slot]) -> tuple[int, ...]:
     """Physical ids that the slot's container maps: its own, or all that the host's roles were given."""
-    if container_name(deployment, slot).endswith(slot.name):
+    if _alone(slot):
         return tuple(sorted(slot.devices))
     host = slot.placement.host.name
     return tuple(sorted({npu for other in everyone if other.placement.host.name == host for npu in _npus(other)}))

@@ -95,6 +95,8 @@ def test_the_key_of_the_api_is_needed_and_never_shown(place: Workplace) -> None:
         assert ran.exit == 0, ran.text
         assert CANARY not in ran.text
     assert CANARY not in place.run("plan", "--json").text
+    compared = place.run("plan", "--diff", "--json")
+    assert compared.exit == 0 and {one["state"] for one in compared.json()} == {"same"}, compared.text
     assert CANARY not in journal(place)
 
 
