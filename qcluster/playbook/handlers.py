@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 def find(name: str, handlers: Sequence[Task]) -> Sequence[Task]:
     """The handlers that a notification means: one of that name, and all that listen to it.
 
-    Of several with one name the latest list of handlers counts (a role's, the play's), and the first in that list.
+    Of several with one name the latest list of handlers counts, and the first in that list. The play has one list,
+    and every use of a role brings one, also where it is the same role again with other variables.
     """
-    lists = [list(group) for _, group in groupby(handlers, key=lambda one: one.role.path if one.role else "")]
+    lists = [list(group) for _, group in groupby(handlers, key=lambda one: id(one.role))]
     latest = [one for group in reversed(lists) for one in group]
     named = next((one for one in latest if one.name and name in (one.name, one.title)), None)
     listening: dict[str, Task] = {}
