@@ -96,6 +96,15 @@ def pipeline_and_context(subject: Subject) -> Iterator[Fault]:
             yield Fault("pp and pcp exclude one another", "set one of them to 1", seat.placement, "pp")
 
 
+def context_multiple(subject: Subject) -> Iterator[Fault]:
+    for prefill, decode in pairs(subject):
+        one, other = (seat.instance.pcp * seat.instance.dcp for seat in (prefill, decode))
+        layerwise = any(part.get("kv_connector") == LAYERWISE for part in transfers(decode))
+        if one % other and not layerwise:
+            what = f"pcp · dcp is {one} on prefill, no multiple of decode's {other}: every transfer fails"
+            yield Fault(what, "a smaller dcp on decode, or a larger pcp or dcp on prefill", decode.placement, "dcp")
+
+
 def recompute_on_prefill(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         wanted = seat.config("additional-config").get("recompute_scheduler_enable")
@@ -235,5 +244,6 @@ RULES = (
     Rule("QC222", WARNING, "HCCL ports of one host's roles", "issue #4725", "p1 in prefill and decode", same_host),
     Rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode", same_host_transport),
     Rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router", router),
+    Rule("QC227", ERROR, "context parallel sizes fit", "mooncake_connector.py", "dcp: 2 on decode", context_multiple),
     Rule("QC226", ERROR, "dense PD has replicas", "vllm_ascend/utils.py", "dp_mode: internal", dense_internal),
 )
