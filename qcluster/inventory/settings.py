@@ -7,11 +7,13 @@ do not ask. Source: issue 1, item 2; CONTRACTS, "Variables" and "Defaults".
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qcluster.errors import Problem
+from qcluster.errors import InputError, Problem
+from qcluster.facts import weights_pins
 from qcluster.inventory.kinds import CONVERTERS, Setting, WrongValue
 from qcluster.inventory.model import Group, Host, Inventory, Origin
 from qcluster.schema import base_trap, bool_trap
@@ -187,13 +189,25 @@ def _of_sources(inventory: Inventory) -> Iterator[Problem]:
 
 
 def _of_files(inventory: Inventory) -> Iterator[Problem]:
-    """A file of the controller that a variable names is there, beside the inventory or at its own place."""
+    """A file of the controller that a variable names, beside the inventory or at its own place, can be used."""
     source = Path(inventory.path)
     beside = source if source.is_dir() else source.parent
+    wrong = functools.cache(_of_pins)
     for host in inventory.hosts.values():
         name = host.variables.get("weights_manifest")
-        if isinstance(name, str) and name and "{{" not in name and not (beside / Path(name).expanduser()).is_file():
-            yield problem_at(host, "weights_manifest", f"there is no file {beside / name}")
+        if isinstance(name, str) and name and "{{" not in name and (what := wrong(beside / Path(name).expanduser())):
+            yield problem_at(host, "weights_manifest", what)
+
+
+def _of_pins(path: Path) -> str:
+    """What is wrong with a manifest of weights; empty where nothing is."""
+    if not path.is_file():
+        return f"there is no file {path}"
+    try:
+        weights_pins.read(path)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _of_groups(inventory: Inventory) -> Iterator[Problem]:

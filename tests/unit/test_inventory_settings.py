@@ -69,8 +69,24 @@ def test_a_manifest_that_weights_must_match_is_there(tmp_path: Path) -> None:
     text = "all: {vars: {weights_manifest: sums.txt}, hosts: {h: }}\n"
     (missing,) = problems(tmp_path, text)
     assert missing.startswith("hosts.yaml:1: all: weights_manifest: there is no file ") and "sums.txt" in missing
-    (tmp_path / "sums.txt").write_text("x")
+    (tmp_path / "sums.txt").write_text(f"{'0a' * 32}  config.json\n")
     assert problems(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"# sums\nx config.json\n", ":2: not `SHA256 SIZE NAME`, nor a line of sha256sum: 'x config.json'"),
+        (b"# sums\n", " lists no files; make it with"),
+        (b"\xff\xfe", " is no text"),
+    ],
+)
+def test_a_manifest_that_says_nothing_is_refused_before_any_host_is_asked(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
+    (tmp_path / "sums.txt").write_bytes(content)
+    (refused,) = problems(tmp_path, "all: {vars: {weights_manifest: sums.txt}, hosts: {g: , h: }}\n")
+    assert f"sums.txt{what}" in refused
 
 
 def test_templates_are_rendered_before_they_are_judged(tmp_path: Path) -> None:
