@@ -32,7 +32,7 @@ LISTING = "\\t".join(
 
 @dataclass(frozen=True)
 class Listed:
-    """One container as `docker ps -a` shows it. `state` is running, exited, created, …; `ports` and `npus` are claims."""
+    """One container as `docker ps -a` shows it. `state`: running, exited, created, …; `ports` and `npus` are claims."""
 
     name: str
     state: str
