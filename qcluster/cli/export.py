@@ -10,6 +10,7 @@ import click
 
 from qcluster.cli.options import inventory_options
 from qcluster.cli.session import Choice, load_inventory
+from qcluster.cli.writing import write
 from qcluster.errors import InputError
 from qcluster.serving.plan import Plan
 
@@ -77,8 +78,7 @@ def systemd(inventory_path: str | None, inventory_option: str | None, into: Path
 
     for name, text in units(_bound(inventory_path, inventory_option, resolve)).items():
         path = into / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write(path, text)
         click.echo(path)
 
 

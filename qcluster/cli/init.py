@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.cli.writing import write
+
 if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
     from qcluster.serving.template import Wanted
@@ -39,8 +41,7 @@ def init(file: Path, force: bool, **told: object) -> int:
         raise InputError(f"{file} exists already; --force overwrites it")
     text = inventory_text(_wanted(told))
     made = _planned(text)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    write(file, text)
     click.echo(f"wrote {file}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
     click.echo(f"next: qcluster plan {file}; qcluster up {file}", err=True)
     return 0

@@ -11,6 +11,7 @@ import click
 
 from qcluster.cli.options import RunFlags, inventory_options, parse_extra
 from qcluster.cli.session import Choice, load_inventory, opened
+from qcluster.cli.writing import write
 
 if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
@@ -48,7 +49,7 @@ def plan(
     if picture:
         from qcluster.serving.picture import svg
 
-        picture.write_text(svg(made), encoding="utf-8")
+        write(picture, svg(made))
         click.echo(f"wrote {picture}", err=True)
     if form or not (folder or picture):
         click.echo(_FORMS[form or "table"](made))
@@ -133,11 +134,8 @@ def _write_scripts(made: Plan, folder: Path) -> None:
     from qcluster.serving.scripts import scripts
 
     for name, text in scripts(made).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o755)
-        click.echo(f"wrote {path}", err=True)
+        write(folder / name, text, 0o755)
+        click.echo(f"wrote {folder / name}", err=True)
 
 
 def _json(made: Plan) -> str:

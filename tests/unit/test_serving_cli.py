@@ -172,6 +172,16 @@ def test_init_writes_what_plan_reads(run, tmp_path: Path) -> None:  # type: igno
     assert run("init", "mine.yaml", *words, *settings).code == 2
 
 
+@pytest.mark.parametrize("words", ["plan s1.yaml --svg", "plan s1.yaml --bash", "init"])
+def test_a_place_that_cannot_be_written_is_one_message(run, tmp_path: Path, words: str) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "s1.yaml").write_text(Path(example("single-a3")).read_text())
+    (tmp_path / "taken").write_text("a file, where a folder is wanted")
+    told = ("--standalone", "10.0.0.1", "--model", "Qwen3.5-27B", "--hardware", "a3", "--user", "root")
+    done = run(*words.split(), "taken/here", *(told if words == "init" else ()))
+    assert (done.code, done.out) == (2, "") and done.err.startswith("qcluster: taken/here"), done.err
+    assert "cannot be written" in done.err and done.err.count("\n") == 1
+
+
 def test_advise(run) -> None:  # type: ignore[no-untyped-def]
     done = run("advise", "--npus", "16", "--concurrency", "500", "--context", "32768")
     assert done.code == 0 and "preset: high-throughput" in done.out and "2 hosts" in done.out
