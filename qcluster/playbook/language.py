@@ -140,6 +140,20 @@ INCLUDES = ("include_tasks", "include_role")
 IMPORTS = ("import_tasks", "import_role")
 ROLE_FILES = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
 ROLE_ARGS = ("name", *ROLE_FILES, "public", "allow_duplicates", "apply", "rolespec_validate")
+CALLS = {
+    "import_playbook": ((), "The plays of that file, read before the run."),
+    "import_tasks": (
+        ("file",),
+        "The tasks of that file, read before the run: its tags and `when` fall on each of them.",
+    ),
+    "include_tasks": (
+        ("file", "apply"),
+        "The tasks of that file, when the run gets there; the name may be a template.",
+    ),
+    "import_role": (ROLE_ARGS, "A role's tasks, read before the run; its variables count for the whole play."),
+    "include_role": (ROLE_ARGS, "A role's tasks, when the run gets there; `public` shares its variables afterwards."),
+}
+"""What brings tasks from elsewhere: arguments and meaning."""
 LOOP_CONTROL = ("loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when")
 ORDERS = ("inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle")
 STRATEGIES = ("linear", "free")

@@ -9,15 +9,22 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from qcluster.diagnose import catalogue
+from qcluster.inventory.connection import CONNECTION
 from qcluster.inventory.settings import SETTINGS
 from qcluster.modules import table as modules
 from qcluster.network import findings
-from qcluster.playbook.language import KEYWORDS, METAS, REFUSED
+from qcluster.playbook.language import CALLS, KEYWORDS, LOOP_CONTROL, METAS, REFUSED
 from qcluster.serving.lint.check import RULES
 
 NOTICE = "<!-- Made by `python -m qcluster.report.pages docs/reference`; edit the tables in the code instead. -->\n"
+
+_ROLES = Path(__file__).parents[2] / "roles"
+"""Those of the checkout: the pages are made there."""
 
 
 def pages() -> dict[str, str]:
@@ -52,9 +59,10 @@ def inventory() -> str:
     parts = [
         NOTICE,
         "# Inventory variables\n",
-        "Hosts, groups and `ansible_*` variables mean what they mean in Ansible. These are this tool's own; any other",
-        "variable is yours. *Level* says where a value may differ: `deployment` is one value for all hosts, `host` may",
-        "be set for a host or a group. `qcluster inventory show HOST --explain` says where a value comes from.\n",
+        "Hosts, groups and `ansible_*` variables mean what they mean in Ansible. First come this tool's own, then",
+        "those of [roles](#roles) and [connections](#connections); any other variable is yours. *Level* says where a",
+        "value may differ: `deployment` is one value for all hosts, `host` may be set for a host or a group.",
+        "`qcluster inventory show HOST --explain` says where a value comes from.\n",
     ]
     for group, members in groupby(SETTINGS.items(), key=lambda entry: entry[1].group):
         rows = [
@@ -62,7 +70,35 @@ def inventory() -> str:
             for name, one in members
         ]
         parts += [f"\n## {group}\n", grid(("variable", "type", "default", "level", "meaning"), rows)]
+    return "\n".join([*parts, _role_variables(), _connections()])
+
+
+def _role_variables() -> str:
+    """What the shipped roles say of their variables, but for those of the plan's schema, which stand above."""
+    parts = [
+        "\n## Roles\n",
+        "Set for a host, a group, or with `-e`; `qcluster docs ROLE` shows one role. What a command itself fills in is",
+        "marked as required.\n",
+    ]
+    for path in sorted(_ROLES.glob("*/meta/argument_specs.yml")):
+        options: dict[str, Any] = {}
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            options |= entry.get("options", {})
+        rows = [_option(name, one) for name, one in options.items() if name not in SETTINGS]
+        head = ("variable", "type", "required", "default", "meaning")
+        parts += [f"\n### {path.parents[1].name}\n", grid(head, rows)] if rows else []
     return "\n".join(parts)
+
+
+def _option(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+    required = "yes" if one.get("required") else ""
+    text = str(one["description"]) + _choices(one.get("choices", ()))
+    return code(name), str(one.get("type", "str")), required, code(one.get("default")), text
+
+
+def _connections() -> str:
+    rows = [(code(one.name), ", ".join(map(code, one.aliases)), one.meaning) for one in CONNECTION]
+    return "\n## Connections\n\n" + grid(("variable", "also", "meaning"), rows)
 
 
 def _choices(choices: Sequence[str]) -> str:
@@ -74,6 +110,8 @@ def playbooks() -> str:
         (code(word.name), ", ".join(sorted(word.where)), word.kind, word.meaning, word.difference) for word in KEYWORDS
     ]
     refused = [(code(name), why) for name, why in REFUSED.items()]
+    refused.append(("`with_…`", "use loop"))
+    calls = [(code(name), ", ".join(map(code, words)), meaning) for name, (words, meaning) in CALLS.items()]
     metas = [(code(name), meaning) for name, meaning in _pairs(METAS)]
     return "\n".join(
         [
@@ -82,6 +120,9 @@ def playbooks() -> str:
             "A strict subset of Ansible's: a keyword in this table means what it means in ansible-core 2.19, any other",
             "is an error that names file, line and keyword before any host is touched.\n",
             grid(("keyword", "where", "type", "meaning", "difference from Ansible"), rows),
+            "\n## Tasks and roles from elsewhere\n",
+            grid(("task", "arguments", "meaning"), calls),
+            "\n`loop_control` has " + ", ".join(map(code, LOOP_CONTROL)) + ".",
             "\n## `meta` actions\n",
             grid(("action", "meaning"), metas),
             "\n## Refused on purpose\n",

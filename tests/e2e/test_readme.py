@@ -45,7 +45,11 @@ def commands(page: str) -> list[str]:
     return [line.split("  #")[0].strip() for line in lines if line.strip()]
 
 
-WITH_COMMANDS = tuple(page for page in DOCUMENTS if any(line.startswith("qcluster ") for line in commands(page)))
+WITH_COMMANDS = tuple(
+    page
+    for page in DOCUMENTS
+    if page != "README.zh.md" and any(line.startswith("qcluster ") for line in commands(page))
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,16 @@ def test_the_commands_of_a_page_work_in_the_order_given(place: Workplace, page: 
     for words in mine:
         ran = place.run(*words, *(["--yes"] if words[0] in ("up", "down", "scale") and "--yes" not in words else []))
         assert ran.exit == 0, f"qcluster {' '.join(words)}\n{ran.text}"
+
+
+def test_both_readmes_have_the_same_commands_files_and_numbers() -> None:
+    """So that those of README.md, which are run, stand for both."""
+    english, chinese = text_of("README.md"), text_of("README.zh.md")
+    assert commands("README.zh.md") == commands("README.md")
+    assert [len(_ANY.findall(text)) for text in (english, chinese)] == [len(_ANY.findall(english))] * 2
+    for what in (r"^#+ ", r"^\| (\d+)", r"\]\((?!README)([^)]+)\)", r"\b\d{2,}\b"):
+        found = [re.findall(what, text, re.MULTILINE) for text in (english, chinese)]
+        assert sorted(found[0]) == sorted(found[1]), what
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:

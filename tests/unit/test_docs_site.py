@@ -14,6 +14,16 @@ from qcluster.report.pages import entry_pages
 REPOSITORY = Path(__file__).parents[2]
 
 
+SECTIONS = ("1", "2", "3.1", "3.2", "4.1", "4.2", "5.1", "5.2", "6", "7", "8", "9.1", "9.2", "10")
+"""Of the tutorial, those that have text of their own."""
+
+
+def test_every_section_of_the_tutorial_has_its_command() -> None:
+    rows = (REPOSITORY / "docs" / "seed.md").read_text(encoding="utf-8").splitlines()
+    told = [row.split()[1] for row in rows if row.startswith("| ") and row.split()[1][0].isdigit()]
+    assert tuple(dict.fromkeys(told)) == SECTIONS
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")

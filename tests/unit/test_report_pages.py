@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qcluster.playbook.language import CALLS, IMPORTS, INCLUDES
 from qcluster.report.pages import grid, pages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
@@ -19,3 +20,15 @@ def test_the_page_is_up_to_date(name: str) -> None:
 
 def test_a_cell_cannot_break_its_table() -> None:
     assert grid(("a",), [("x | y\nz",)]) == "| a |\n| --- |\n| x \\| y z |\n"
+
+
+def test_the_language_names_all_that_brings_tasks_from_elsewhere() -> None:
+    assert set(CALLS) == {"import_playbook", *IMPORTS, *INCLUDES}
+
+
+def test_the_inventory_reference_has_the_variables_of_every_role_that_has_some() -> None:
+    text = PAGES["inventory.md"]
+    for role in ("engine", "health", "network", "preflight", "proxy", "source", "weights"):
+        assert f"\n### {role}\n" in text
+    for name in ("source_repository", "engine_path", "health_timeout", "network_budget"):
+        assert f"| `{name}` |" in text

@@ -9,6 +9,7 @@ import pytest
 
 from qcluster.command import Become
 from qcluster.errors import InputError
+from qcluster.inventory.connection import CONNECTION
 from qcluster.secret import Secret
 from qcluster.transport.settings import HostKeys, Settings
 from qcluster.transport.ssh_args import SshArgs, read_args
@@ -158,3 +159,21 @@ def test_without_an_ssh_client_the_file_is_read(empty: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", "/nowhere")
     target = _target(empty)
     assert (target.address, target.port, target.identity_files) == ("10.1.1.1", 77, (Path("/k"),))
+
+
+class Asked(dict[str, Any]):
+    """Variables that remember which names were asked for."""
+
+    def __init__(self, **variables: Any):
+        super().__init__(variables)
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.add(key)
+        return super().get(key, default)
+
+
+def test_the_reference_has_every_variable_that_is_read_and_no_other() -> None:
+    asked = Asked(ansible_become=True)
+    Settings.from_variables("h1", asked)
+    assert asked.names == {name for one in CONNECTION for name in (one.name, *one.aliases)}
