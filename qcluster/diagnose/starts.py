@@ -132,6 +132,16 @@ class Board:
                 self._stalled[name] = self.positions[name].text
                 yield name, text
 
+    def late(self) -> str:
+        """Who is not up, and below that where they are and what helps there."""
+        places: dict[str, list[str]] = {}
+        for name in self.waiting:
+            position = self.positions[name]
+            remedy = f": {position.milestone.remedy}" if position.milestone.remedy else ""
+            places.setdefault(f"since `{position.text}`{remedy}", []).append(name)
+        where = (f"{', '.join(names)}: nothing {place}" for place, names in places.items())
+        return "\n".join((", ".join(self.waiting), *where))
+
     def last_lines(self, name: str, count: int = LAST_LINES) -> list[str]:
         return [*self.lines.get(name, ()), *filter(None, [self._rest.get(name, "")])][-count:]
 

@@ -73,7 +73,7 @@ def _attend(board: Board, attendance: Attendance, reach: Reach, deadline: float)
         if reach.cancelled():
             return "interrupted; the engines go on starting"
         if now > min(deadline, grace):
-            return "" if board.failures else f"not up in time: {', '.join(board.waiting)}"
+            return "" if board.failures else f"not up in time: {board.late()}"
         for news in attendance.take(0.5):
             if news.kind == "retry":
                 text = f"{news.text}; tried again, what starts there goes on"

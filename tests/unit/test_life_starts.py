@@ -125,6 +125,17 @@ def test_a_stall_is_told_once_for_each_place() -> None:
     assert [name for name, _ in here.stalls(40_000.0)] == ["p1-0"]
 
 
+def test_who_is_late_is_told_with_the_place_and_the_remedy() -> None:
+    here = board("p1-0", "p1-1", "d1-0")
+    here.apply(News("log", "p1-1", "p1", text="non-default args: {}\n"), 1.0)
+    here.apply(News("done", "d1-0", "d1"), 1.0)
+    assert here.late().splitlines() == [
+        "p1-0, p1-1",
+        f"p1-0: nothing since `started`: {milestones.LAUNCHED.remedy}",
+        f"p1-1: nothing since `args`: {milestones.MILESTONES[0].remedy}",
+    ]
+
+
 def test_an_engine_without_an_api_server_is_done_when_its_engine_is() -> None:
     assert "init engine" in target("x", port=None).done_pattern
     assert "Application" in target("x").done_pattern
