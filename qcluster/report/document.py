@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import IO, Any
 from xml.etree import ElementTree
 
@@ -12,6 +13,8 @@ from qcluster.report.lines import named
 from qcluster.report.serialise import plain
 
 VALIDATE = "validate_argument_spec"
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no form for, not even escaped: a terminal's colours in a log line are enough to break a document."""
 
 
 class JsonReporter(Collector):
@@ -28,7 +31,7 @@ class JsonReporter(Collector):
 
 
 class JunitReporter(Collector):
-    """A test suite a play, a test case a task and host: what CI systems read."""
+    """A test suite a play, a test case a task and host: what CI systems read. Schema: docs/schemas/junit.xsd."""
 
     def __init__(self, stream: IO[str]):
         super().__init__()
@@ -61,7 +64,8 @@ def _case(task: dict[str, Any], host: str, result: dict[str, Any]) -> ElementTre
     name = named(task["role"], task["task"])
     case = ElementTree.Element("testcase", classname=host, name=name, time=f"{result['elapsed']:.3f}")
     if _bad(result):
-        ElementTree.SubElement(case, "failure", message=result["message"]).text = result["message"]
+        message = _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], result["message"])
+        ElementTree.SubElement(case, "failure", message=message).text = message
     elif result["status"] == "skipped":
         ElementTree.SubElement(case, "skipped")
     return case

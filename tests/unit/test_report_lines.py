@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import xmlschema
 
 from qcluster.events import (
     CommandRan,
@@ -31,6 +33,8 @@ from qcluster.report.ndjson import NdjsonReporter
 from qcluster.report.serialise import Mask, plain
 from qcluster.result import Diff, Status, TaskResult
 from qcluster.secret import Secret
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def finished(host: str, status: Status, **fields: object) -> HostFinished:
@@ -139,14 +143,20 @@ def test_json_holds_every_task_of_every_host() -> None:
     assert (told["exit"], hosts["a"]["status"], hosts["b"]["message"]) == (1, "changed", "disk full\non /var")
 
 
-def test_junit_counts_failures() -> None:
+def test_junit_keeps_to_its_schema_whatever_a_host_says() -> None:
     stream = io.StringIO()
     reporter = JunitReporter(stream)
+    said = TaskResult("b", Status.FAILED, message="\x1b[31mdisk <full>\x00\ud800 汉字\n")
     for event in RUN:
-        reporter(event)
+        told = replace(event, result=said) if isinstance(event, HostFinished) and event.host == "b" else event
+        reporter(told)
+    schema = xmlschema.XMLSchema(REPOSITORY / "docs" / "schemas" / "junit.xsd")
+    schema.validate(stream.getvalue())
+    assert not schema.is_valid(stream.getvalue().replace('tests="2"', 'tests="two"'))
     suite = ElementTree.fromstring(stream.getvalue())[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
-    assert suite[1].find("failure") is not None
+    (failure,) = suite[1]
+    assert failure.text == "\\x1b[31mdisk <full>\\x00\\ud800 汉字\n"
 
 
 def test_ndjson_is_one_object_an_event() -> None:

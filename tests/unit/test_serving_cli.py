@@ -7,12 +7,14 @@ import json
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from qcluster.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
+PLAN = json.loads((ROOT / "docs" / "schemas" / "plan.json").read_text(encoding="utf-8"))
 
 
 class Done:
@@ -46,6 +48,9 @@ def test_plan_as_a_table_and_in_every_form(run) -> None:  # type: ignore[no-unty
     assert (table.code, table.err) == (0, "")
     assert "d1-decode-7   10.0.0.2  14-15  7107  36214    1   2" in table.out
     document = json.loads(run("plan", example("1p1d"), "--json").out)
+    jsonschema.validate(document, PLAN)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "hosts": "p1"}, PLAN)
     assert len(document["instances"]) == 16 and document["instances"][0]["argv"][:2] == ["vllm", "serve"]
     assert {"deployment", "digest", "instances", "proxy", "ports", "notes"} <= set(document)
     assert yaml.safe_load(run("plan", example("1p1d"), "--yaml").out) == document
@@ -158,6 +163,7 @@ def test_init_without_a_terminal_names_the_option(run, monkeypatch: pytest.Monke
 def test_plan_verbose_shows_every_word(run) -> None:  # type: ignore[no-untyped-def]
     told = run("plan", example("single-a2"), "-v").out
     document = json.loads(run("plan", example("single-a2"), "--json").out)
+    jsonschema.validate(document, PLAN)
     (one,) = document["instances"]
     assert [word for word in one["argv"] if word not in told] == []
     assert [f"{name}={value}" for name, value in one["env"].items() if f"  {name}={value}\n" not in told] == []
