@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -46,6 +47,8 @@ def _inline_mistakes(model: Mapping[str, Any]) -> Iterator[Mistake]:
             yield f"has no key {key!r}", did_you_mean(str(key), KEYS)
         elif not isinstance(value, KEYS[key]) or (isinstance(value, bool) and KEYS[key] is not bool):  # type: ignore[arg-type]
             yield f"{key} is {value!r}", f"{_word(KEYS[key])} is wanted"
+        elif not _possible(value):
+            yield f"{key} is {value!r}", "zero or more is wanted"
     if "recipe" in model:
         if model["recipe"] not in catalogue.models():
             yield _unknown(model["recipe"])
@@ -54,6 +57,11 @@ def _inline_mistakes(model: Mapping[str, Any]) -> Iterator[Mistake]:
         yield "needs weights: a hub id or an absolute path", "or recipe: a known model"
     if model.get("shape") not in SHAPES:
         yield "needs shape: dense or moe", ""
+
+
+def _possible(value: object) -> bool:
+    """Sizes are finite and not below zero."""
+    return not isinstance(value, int | float) or 0 <= value < math.inf
 
 
 def _unknown(name: object) -> Mistake:
@@ -78,7 +86,11 @@ def read_model(model: Any, otherwise: str) -> tuple[Recipe, Variant]:
     known = catalogue.models()
     if not isinstance(model, Mapping):
         return known.get(model) or known[otherwise]
-    given = {key: value for key, value in model.items() if key in KEYS and isinstance(value, KEYS[key])}  # type: ignore[arg-type]
+    given = {
+        key: value
+        for key, value in model.items()
+        if key in KEYS and isinstance(value, KEYS[key]) and _possible(value)  # type: ignore[arg-type]
+    }
     if given.get("recipe") in known:
         return _changed(*known[given["recipe"]], given)
     return _defined(given)

@@ -176,7 +176,8 @@ def _spanning(members: list[Placement], problems: list[Problem]) -> Iterator[tup
             start += count
         if 0 < start < size:
             problems.append(_incomplete(shares, size, start))
-        yield size, [share for share in shares if share.count]
+        if start:
+            yield size, [share for share in shares if share.count]
 
 
 def _unlike(placement: Placement, size: int, count: int) -> Iterable[Problem]:

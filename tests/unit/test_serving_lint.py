@@ -180,6 +180,12 @@ def test_broken_json_of_any_flag_is_told_and_nothing_concluded_from_it(tmp_path:
     assert "QC212" not in {one.rule for one in found}
 
 
+@pytest.mark.parametrize("share", [float("inf"), 0, -1, 1.5])
+def test_a_memory_share_that_cannot_be_is_told_and_not_reckoned_with(tmp_path: Path, share: float) -> None:
+    found = findings(tmp_path, {"shape": "single", "vars": {"vllm_args": {"gpu-memory-utilization": share}}})
+    assert {"QC406", "QC408", "QC409"} & {one.rule for one in found} == {"QC406"}
+
+
 def test_many_hosts_are_told_as_ranges_and_listed_for_machines(tmp_path: Path) -> None:
     many = {f"s{number:02d}": {"ansible_host": f"10.0.0.{number}", "shm_size": "64m"} for number in range(1, 13)}
     (one,) = [one for one in findings(tmp_path, {"hosts": {"standalone": many}}) if one.rule == "QC521"]

@@ -70,6 +70,8 @@ def tight(subject: Subject) -> Iterator[Fault]:
 
 def _budget(subject: Subject, seat: Seat) -> Budget | None:
     share = number(seat.flags, "gpu-memory-utilization") or 0.9
+    if not 0 < share <= 1:
+        return None  # told by itself
     ranks = seat.instance.dp_size if "enable-expert-parallel" in seat.flags else 1
     return budget(subject.deployment, seat.placement, share, ranks)
 
