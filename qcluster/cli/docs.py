@@ -31,15 +31,32 @@ def _page(name: str) -> Iterator[str]:
     for word in (word for word in language.KEYWORDS if word.name == name):
         shown.append(f"{name} (keyword of a {', '.join(sorted(word.where))}): {word.meaning}")
         shown += [f"  differs from Ansible: {word.difference}"] if word.difference else []
-    shown += [*_variable_page(name), *_entry_page(name)]
+    shown += [*_call_page(name), *_variable_page(name), *_entry_page(name)]
     if not shown:
         raise InputError(f"{name}: nothing of that name is documented {_near(name, list(_known()))}".rstrip())
     return iter(shown)
 
 
+def _call_page(name: str) -> Iterator[str]:
+    """What brings tasks from elsewhere, the actions of `meta`, and the words that are refused on purpose."""
+    from qcluster.playbook.language import CALLS, METAS, REFUSED
+
+    if name in CALLS:
+        words, meaning = CALLS[name]
+        yield f"{name} (a task): {meaning}" + (f"\n  arguments: {', '.join(words)}" if words else "")
+    if name == "meta":
+        yield "\n".join(["meta (a task), one of:", *(f"  {one}: {meaning}" for one, meaning in METAS.items())])
+    if name in REFUSED or name.startswith("with_"):
+        yield f"{name} (of Ansible; refused here): {REFUSED.get(name, 'use loop')}"
+
+
 def _variable_page(name: str) -> Iterator[str]:
+    from qcluster.inventory.connection import CONNECTION
     from qcluster.inventory.settings import SETTINGS
 
+    for word in (word for word in CONNECTION if name in (word.name, *word.aliases)):
+        yield f"{word.name} (connection variable): {word.meaning}"
+        yield from [f"  also: {', '.join(word.aliases)}"] if word.aliases else []
     one = SETTINGS.get(name)
     if one:
         default = f", default {one.default}" if one.default not in ("", None) else ""
@@ -57,12 +74,14 @@ def _entry_page(name: str) -> Iterator[str]:
 
 
 def _known() -> Iterator[str]:
+    from qcluster.inventory.connection import CONNECTION
     from qcluster.inventory.settings import SETTINGS
     from qcluster.modules import table
     from qcluster.playbook import language
     from qcluster.report.pages import entry_pages
 
     yield from (*_roles(), *table.names(), *(word.name for word in language.KEYWORDS), *SETTINGS)
+    yield from (*language.CALLS, *(word.name for word in CONNECTION))
     yield from (Path(path).stem for path in entry_pages())
 
 
@@ -74,6 +93,7 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _contents() -> Iterator[str]:
+    from qcluster.inventory.connection import CONNECTION
     from qcluster.inventory.settings import SETTINGS
     from qcluster.modules import table
     from qcluster.playbook import language
@@ -82,7 +102,9 @@ def _contents() -> Iterator[str]:
     yield "roles:    " + ", ".join(_roles())
     yield "modules:  " + ", ".join(table.names())
     yield "keywords: " + ", ".join(sorted({word.name for word in language.KEYWORDS}))
+    yield "tasks and roles from elsewhere: " + ", ".join(language.CALLS)
     yield "variables: " + ", ".join(SETTINGS)
+    yield "connection: " + ", ".join(word.name for word in CONNECTION)
     for kind, paths in groupby(entry_pages(), key=lambda path: path.split("/")[0]):
         yield f"{kind}: " + ", ".join(Path(path).stem for path in paths)
 

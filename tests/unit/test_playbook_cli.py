@@ -154,6 +154,10 @@ def test_variables_beside_the_playbook_are_read_by_run_alone(folder: Path) -> No
         ("tls-mismatch", "# tls-mismatch"),
         ("device-occupied", "# device-occupied"),
         ("kv_port", "kv_port (inventory variable of a host: int): "),
+        ("ansible_ssh_host", "ansible_host (connection variable): "),
+        ("include_role", "include_role (a task): "),
+        ("meta", "meta (a task), one of:\n  flush_handlers: "),
+        ("with_items", "with_items (of Ansible; refused here): use loop"),
     ],
 )
 def test_docs_also_explains_rules_findings_and_variables(folder: Path, name: str, line: str) -> None:
