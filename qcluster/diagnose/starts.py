@@ -140,7 +140,9 @@ class Board:
             remedy = f": {position.milestone.remedy}" if position.milestone.remedy else ""
             places.setdefault(f"since `{position.text}`{remedy}", []).append(name)
         where = (f"{', '.join(names)}: nothing {place}" for place, names in places.items())
-        return "\n".join((", ".join(self.waiting), *where))
+        named = " ".join(self.waiting) if len(self.waiting) <= MANY_UP else "NAME…"
+        again = f"they go on; what hangs is started again by `qcluster restart {named}`, then `qcluster up`"
+        return "\n".join((", ".join(self.waiting), *where, again))
 
     def last_lines(self, name: str, count: int = LAST_LINES) -> list[str]:
         return [*self.lines.get(name, ()), *filter(None, [self._rest.get(name, "")])][-count:]

@@ -133,6 +133,7 @@ def test_who_is_late_is_told_with_the_place_and_the_remedy() -> None:
         "p1-0, p1-1",
         f"p1-0: nothing since `started`: {milestones.LAUNCHED.remedy}",
         f"p1-1: nothing since `args`: {milestones.MILESTONES[0].remedy}",
+        "they go on; what hangs is started again by `qcluster restart p1-0 p1-1`, then `qcluster up`",
     ]
 
 
