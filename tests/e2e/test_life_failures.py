@@ -66,6 +66,18 @@ def test_an_engine_that_dies_while_starting_is_the_cause_and_its_siblings_are_no
         assert f"not the cause: {sibling}" in ran.err
 
 
+def test_an_engine_that_hangs_is_told_with_its_place_and_started_again_by_restart(place: Workplace) -> None:
+    broken(place, "engine-stalls", "d1:7100", "capture")
+    ran = place.run("up", LAB, "--skip-network", "-e", "engine_watch_timeout=8")
+    assert ran.exit == 1, ran.text
+    assert re.search(r"d1-decode-0.*: nothing since `[^`]+`: \S", ran.err), ran.text
+    assert re.search(r"is started again by `qcluster restart .*d1-decode-0", ran.err)
+    place.run("lab", "fault", "--clear", "-i", LAB)
+    again = place.run("restart", "-i", LAB, "d1-decode-0", "--yes")
+    assert "d1-decode-0: complete" in again.err, again.text
+    assert "the proxy on p1 is not there" in again.err, "it never came that far"
+
+
 def test_up_goes_on_from_there_and_then_serves(place: Workplace) -> None:
     ran = place.run("up", LAB, "--skip-network", "-o", "json")
     assert ran.exit == 0, ran.text
