@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qcluster.events import CommandRan, Event, HostFinished, RunFinished, TaskStarted
+from qcluster.events import Event, HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status
 
 if TYPE_CHECKING:
@@ -22,14 +22,11 @@ class Told:
     unreachable: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
-    ran: dict[str, list[CommandRan]] = field(default_factory=dict)
     _modules: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TaskStarted):
             self._modules[event.uid] = event.module
-        elif isinstance(event, CommandRan):
-            self.ran.setdefault(event.host, []).append(replace(event, script=""))
         elif isinstance(event, RunFinished):
             self.elapsed = event.elapsed
         elif isinstance(event, HostFinished):

@@ -165,24 +165,21 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     `options` are further fields of `RunOptions` (`extra_vars` are merged under the operator's).
     """
     from qcluster import engine
-    from qcluster.cli import host_journal
+    from qcluster.cli.host_journal import noted
 
     session.mask.learn(*secrets_known(session.inventory, flags.extra_vars))
     book = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     told = Told()
-    with _reporting(session, verb, flags, journal, told) as emit, stoppable():
+    with noted(session, verb, flags.check), _reporting(session, verb, flags, journal, told) as emit, stoppable():
         code = engine.run(book, session.inventory, session.wires, asked, emit)
     session.unreachable.update(told.unreachable)
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)
-    if session.plan and not flags.check:
-        folders = {one.name: one.state_dir for one in session.plan.hosts if one.name not in session.unreachable}
-        host_journal.write(session.fleet, folders, verb, told.ran)
-        if flags.output == "human" and not (flags.limit and verb != "down"):
-            for line in last_words(session.plan, verb, told, session.path, code):
-                click.echo(line, err=bool(code))
+    if session.plan and not flags.check and flags.output == "human" and not (flags.limit and verb != "down"):
+        for line in last_words(session.plan, verb, told, session.path, code):
+            click.echo(line, err=bool(code))
     return code
 
 

@@ -146,10 +146,14 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _began(pid: int) -> str:
-    """The start time of a process of this machine, in clock ticks since boot; empty when it is gone."""
+    """The start time of a process of this machine, in clock ticks since boot; empty when it is gone.
+
+    One that was killed and that its parent has not looked at yet (a zombie) is gone. Fields: proc_pid_stat(5).
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in "ZX" else fields[18]
+    except (OSError, ValueError, IndexError):
         return ""
 
 

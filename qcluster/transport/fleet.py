@@ -44,9 +44,10 @@ class Fleet(Mapping[str, Transport]):
     def __len__(self) -> int:
         return len(self._settings)
 
-    def as_users(self) -> AsUsers:
-        """The same connections, each host's commands run as its inventory says."""
-        return AsUsers(self, {name: settings.become for name, settings in self._settings.items()})
+    def as_users(self, watched: bool = True) -> AsUsers:
+        """The same connections, each host's commands run as its inventory says; unwatched, nobody is told of them."""
+        users = {name: settings.become for name, settings in self._settings.items()}
+        return AsUsers(self if watched else _Unwatched(self), users)
 
     def _make(self, settings: Settings) -> Transport:
         if settings.connection == "local":
@@ -72,3 +73,20 @@ class Fleet(Mapping[str, Transport]):
             self._made.clear()
             if self._shared:
                 self._shared.close()
+
+
+class _Unwatched(Mapping[str, Transport]):
+    """The same transports, of whose commands nobody is told."""
+
+    def __init__(self, fleet: Fleet):
+        self._fleet = fleet
+
+    def __getitem__(self, host: str) -> Transport:
+        found = self._fleet[host]
+        return found.inner if isinstance(found, Watched) else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fleet)
+
+    def __len__(self) -> int:
+        return len(self._fleet)

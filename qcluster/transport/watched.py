@@ -21,6 +21,11 @@ class Watched:
         self._inner, self._tell = inner, tell
 
     @property
+    def inner(self) -> Transport:
+        """The same transport, unwatched."""
+        return self._inner
+
+    @property
     def host(self) -> str:
         return self._inner.host
 

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -290,6 +292,19 @@ def test_a_lock_is_taken_again_by_its_holder_and_refused_to_others(machine: Mach
     assert re.search(r"runs `up` since 20\d\d-\d\d-\d\d \d\d:\d\d [+-]", refused.failed)
     assert "qcluster_break_lock" in refused.failed
     assert locked(machine, other, force=True).failed == ""
+
+
+def test_a_lock_of_a_killed_run_that_nobody_has_reaped_is_stale() -> None:
+    taken = "from qcluster.modules.deployment_lock import owner; print(owner('up'), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", taken], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        held = run.stdout.readline()
+        assert not stale(held)
+        run.kill()
+        os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is a zombie until `with` is over
+        assert stale(held)
 
 
 def test_a_lock_of_a_dead_run_of_this_machine_is_stale(machine: Machine) -> None:
