@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 QC     := $(BIN)/qcluster
 # Tests drive real servers on a machine that may be busy: CI asks a failed one again, and its log says so.
 RERUNS := $(if $(CI),--reruns 2 --reruns-delay 3)
+# Most tests wait for servers; a file's tests stay together, since many share what its first one started.
+JOBS   ?= 2
 SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
 
 .PHONY: help setup demo check test judge e2e-vllm hosts bench docs clean system-deps
@@ -43,7 +45,7 @@ system-deps:     ## as root: the services that the tests drive
 	tests/system-deps.sh
 
 test: check system-deps  ## checks and all tests that need no docker engine and no vLLM
-	$(BIN)/python -m pytest -q -m 'not hosts and not vllm' $(RERUNS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m 'not hosts and not vllm' $(RERUNS)
 
 judge: setup     ## every planned command line before the real vLLM's parser (installs it under ~/.cache)
 	$(BIN)/python tests/judge/run.py
