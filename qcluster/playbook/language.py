@@ -154,6 +154,21 @@ CALLS = {
     "include_role": (ROLE_ARGS, "A role's tasks, when the run gets there; `public` shares its variables afterwards."),
 }
 """What brings tasks from elsewhere: arguments and meaning."""
+MAGIC = {
+    "inventory_hostname": "The host's name in the inventory; `inventory_hostname_short` ends before the first dot.",
+    "groups": "Group → names of its hosts; `group_names` are the groups of this host.",
+    "hostvars": "Host → its variables and facts.",
+    "ansible_facts": "What modules found out about this host.",
+    "ansible_play_hosts": "The play's hosts that have not failed (`ansible_play_hosts_all`: every one).",
+    "ansible_play_batch": "The hosts of this batch of `serial`; also `play_hosts`.",
+    "ansible_play_name": "The play's name; `ansible_play_role_names` its roles.",
+    "playbook_dir": "The playbook's folder; `inventory_dir` and `inventory_file` tell of the inventory.",
+    "ansible_check_mode": "Whether --check was given; likewise `ansible_diff_mode`, `ansible_verbosity`.",
+    "ansible_run_tags": "The tags of --tags; `ansible_skip_tags` those of --skip-tags.",
+    "ansible_version": "The ansible-core whose meaning is followed; `qcluster_version` is this program's.",
+    "omit": "As an argument's value: as if the argument were not there.",
+}
+"""Variables that every task has. The meaning names their near relatives, in backquotes."""
 LOOP_CONTROL = ("loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when")
 ORDERS = ("inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle")
 STRATEGIES = ("linear", "free")

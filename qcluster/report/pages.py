@@ -18,11 +18,15 @@ from qcluster.inventory.connection import CONNECTION
 from qcluster.inventory.settings import SETTINGS
 from qcluster.modules import table as modules
 from qcluster.network import findings
-from qcluster.playbook.language import CALLS, KEYWORDS, LOOP_CONTROL, METAS, REFUSED
+from qcluster.playbook.language import CALLS, KEYWORDS, LOOP_CONTROL, MAGIC, METAS, REFUSED
 from qcluster.serving.lint.check import RULES
 
 NOTICE = "<!-- Made by `python -m qcluster.report.pages docs/reference`; edit the tables in the code instead. -->\n"
 
+ALSO_THERE = """
+In a role there are `role_name` and `role_path` besides, in a loop `item` and `ansible_loop_var`, in a `rescue`
+`ansible_failed_task` and `ansible_failed_result`. The playbooks of `up` see the plan: `qcluster_plan`, and each host
+its part, `qcluster_instances`."""
 _ROLES = Path(__file__).parents[2] / "roles"
 """Those of the checkout: the pages are made there."""
 
@@ -123,6 +127,9 @@ def playbooks() -> str:
             "\n## Tasks and roles from elsewhere\n",
             grid(("task", "arguments", "meaning"), calls),
             "\n`loop_control` has " + ", ".join(map(code, LOOP_CONTROL)) + ".",
+            "\n## Variables that are always there\n",
+            grid(("variable", "meaning"), [(code(name), meaning) for name, meaning in MAGIC.items()]),
+            ALSO_THERE,
             "\n## `meta` actions\n",
             grid(("action", "meaning"), metas),
             "\n## Refused on purpose\n",

@@ -31,7 +31,7 @@ def svg(plan: Plan) -> str:
 
 
 def _height(host: HostPlan) -> int:
-    rows = -(-max(len(host.npus), 1) // PER_ROW)
+    rows = -(-len(host.npus) // PER_ROW)
     return HEAD + rows * (CELL + GAP) + PAD
 
 
@@ -65,7 +65,8 @@ def _host(plan: Plan, host: HostPlan, place: tuple[int, int]) -> Iterator[str]:
     size = f'width="{WIDTH}" height="{_height(host)}"'
     yield f'<rect class="box" x="{x}" y="{y}" {size} rx="6" fill="#fff" stroke="#888"/>'
     yield f'<text class="title" x="{x + PAD}" y="{y + 18}">{escape(host.name)} · {escape(roles)}</text>'
-    detail = f"{host.address} · {host.hardware} · {len(host.npus)} NPUs"
+    npus = f"{len(host.npus)} NPUs" if host.npus else ""
+    detail = " · ".join(part for part in (host.address, host.hardware, npus) if part)
     yield f'<text class="small" x="{x + PAD}" y="{y + 34}">{escape(detail)}</text>'
     owners = _owners([one for one in plan.instances if one.host == host.name])
     for position, npu in enumerate(host.npus):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from qcluster.playbook.language import MAGIC
 
 INVENTORY = """\
 all:
@@ -162,3 +166,14 @@ def test_variables_beside_the_playbook_are_read_by_run_alone(folder: Path) -> No
 )
 def test_docs_also_explains_rules_findings_and_variables(folder: Path, name: str, line: str) -> None:
     assert qcluster(folder, "docs", name)[1].startswith(line)
+
+
+def test_variables_of_the_reference_are_always_there(folder: Path) -> None:
+    named = {*MAGIC, *(word for text in MAGIC.values() for word in re.findall(r"`(\w+_\w+)`", text))}
+    rescued = {"block": [{"fail": {}}], "rescue": [{"assert": {"that": "ansible_failed_result.failed"}}]}
+    looped = {"assert": {"that": "ansible_loop_var == 'item' and item == 1"}, "loop": [1]}
+    probe = {"debug": {"msg": "{{ [" + ", ".join(f"{one} is defined" for one in sorted(named - {"omit"})) + "] }}"}}
+    tasks = [{**probe, "register": "told"}, {"assert": {"that": "told.msg is all"}}, rescued, looped]
+    (folder / "magic.yml").write_text(yaml.safe_dump([{"name": "P", "hosts": "a", "tasks": tasks}]))
+    code, out, err = qcluster(folder, "run", "magic.yml", "-i", "hosts.yaml", "-v")
+    assert code == 0, out + err
