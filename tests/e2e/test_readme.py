@@ -18,6 +18,7 @@ import pytest
 from workplace import REPOSITORY, Workplace
 
 from qcluster.cli import cli
+from qcluster.serving.lint.check import RULES
 
 DOCUMENTS = tuple(
     str(path.relative_to(REPOSITORY))
@@ -141,6 +142,10 @@ def test_links_inside_the_project_lead_somewhere(page: str) -> None:
     targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text_of(page)) if "://" not in target]
     broken = [target for target in targets if not (REPOSITORY / page).parent.joinpath(target).exists()]
     assert broken == []
+
+
+def test_the_readme_counts_the_lint_rules() -> None:
+    assert f"# {len(RULES)} lint rules;" in text_of("README.md")
 
 
 def test_the_readme_fits_on_a_few_screens() -> None:
