@@ -28,7 +28,7 @@ def test_what_dies_on_real_hosts_is_healed_by_the_next_up(controller: Controller
     time.sleep(2)
     ran = controller.run("up", inventory, "--yes", "--skip-network", "-o", "json")
     assert ran.exit == 0, ran.text
-    assert changed(ran.out) == {"node-2": ["Start the engines"]}
+    assert changed(ran.out) == {"node-2": ["engine : Start the engines"]}
     node.run("docker", "kill", BOX)
     ran = controller.run("up", inventory, "--skip-network")
     assert ran.exit == 0, ran.text
