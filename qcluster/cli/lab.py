@@ -118,8 +118,10 @@ def fault(name: str | None, words: tuple[str, ...], inventory: Path | None, clea
     words = _places(inventory, directory, words)
     if clear:
         click.echo(f"{faults.clear(directory, name or '', words)} mended")
+        boot.obeyed(load(directory))
     elif name:
         click.echo(faults.put(directory, name, words))
+        boot.obeyed(load(directory))
     else:
         for kind, key, value in faults.active(directory):
             click.echo(f"{kind} {key} {value}".rstrip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from qcluster.errors import QclusterError
 from qcluster.lab import addresses
+from qcluster.lab.faults import is_down
 from qcluster.lab.layout import Lab, LabHost, load, save, served
 
 START_SECONDS = 30.0
@@ -41,6 +43,23 @@ def stop(directory: Path) -> bool:
         os.kill(pid, signal.SIGTERM)
         _wait(lambda: _ended(pid), f"the lab's daemon (pid {pid}) does not stop")
     return bool(end_processes(lab)) or bool(pid)
+
+
+def obeyed(lab: Lab) -> None:
+    """Wait until every host that a fault holds down refuses connections, and the others take them."""
+    if alive(lab):
+        hosts = lab.hosts.values()
+        _wait(
+            lambda: all(_listens(host, lab) != is_down(lab.directory, host.name) for host in hosts),
+            "the lab does not obey",
+            lab,
+        )
+
+
+def _listens(host: LabHost, lab: Lab) -> bool:
+    with socket.socket() as attempt:
+        attempt.settimeout(1)
+        return attempt.connect_ex((host.address, lab.port)) == 0
 
 
 def alive(lab: Lab) -> bool:

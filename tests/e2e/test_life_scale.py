@@ -72,7 +72,8 @@ def test_other_changes_are_not_for_scale(place: Workplace) -> None:
 
 def test_a_bundle_holds_what_an_expert_needs_and_no_secret(place: Workplace) -> None:
     described(place, "d1", "d2")
-    place.run("lab", "fault", "-i", LAB, "host-down", "d2")
+    told = place.run("lab", "fault", "-i", LAB, "host-down", "d2")
+    assert told.exit == 0, told.text
     log = place.folder / "lab/hosts/d1/home/.local/state/qcluster/grow/logs/d1-decode-0.log"
     log.write_text(log.read_text() + f"key {CANARY}\nhf_token=hf_aaaabbbbcccc\n")
     ran = place.run("logs", "--bundle", "out.tar.gz", LAB)
