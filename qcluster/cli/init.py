@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import sys
 import tempfile
 from dataclasses import replace
@@ -104,4 +106,19 @@ def _named(role: str, addresses: list[str]) -> list[tuple[str, str]]:
     """`NAME=ADDRESS`, or a name made from the role: p1, p2, d1, …"""
     letter = {"standalone": "s", "proxy": "proxy"}.get(role, role[0])
     pairs = [address.rpartition("=") for address in addresses]
+    for _, _, address in pairs:
+        _see_address(role, address)
     return [(name or f"{letter}{number}", address) for number, (name, _, address) in enumerate(pairs, 1)]
+
+
+def _see_address(role: str, text: str) -> None:
+    """Raises InputError where `text` is neither an IP address nor a name that DNS could have (RFC 1123)."""
+    from qcluster.errors import InputError
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.rstrip(".").split(".")
+        named = all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels)
+        if not named or labels[-1].isdigit():
+            raise InputError(f"--{role} {text}: this is neither an IP address nor a host's name") from None

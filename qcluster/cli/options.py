@@ -42,7 +42,7 @@ class RunFlags:
     html: Path | None = None
 
 
-def _page(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+def page_place(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
     """Refused while nothing has begun, where a page cannot be written there."""
     if path:
         from qcluster.report.page import refuse
@@ -56,7 +56,7 @@ html_option = click.option(
     type=click.Path(path_type=Path),
     default=None,
     metavar="FILE",
-    callback=_page,
+    callback=page_place,
     help="Write the run as one HTML page, also when it fails.",
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli import complete
-from qcluster.cli.options import html_option
+from qcluster.cli.options import page_place
 
 if TYPE_CHECKING:
     from qcluster.report.html import HtmlReport
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", metavar="[RUN|last]", default="last", shell_complete=complete.runs)
-@html_option
+@click.option("--html", type=click.Path(path_type=Path), callback=page_place, metavar="FILE", help="Where to.")
 def report(run: str, html: Path | None) -> None:
     """Write one self-contained HTML page about RUN (see `qcluster runs`): report-RUN.html, or the file of --html."""
     from qcluster.cli.runs import find_run

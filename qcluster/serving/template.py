@@ -44,7 +44,7 @@ def _lines(wanted: Wanted) -> Iterator[str]:
         if hosts:
             yield f"    {role}:"
             yield "      hosts:"
-            yield from (f"        {name}: {{ansible_host: {address}}}" for name, address in hosts)
+            yield from (f"        {name}: {{ansible_host: {quoted(address)}}}" for name, address in hosts)
 
 
 def _sizes(wanted: Wanted) -> Iterator[str]:
@@ -54,3 +54,8 @@ def _sizes(wanted: Wanted) -> Iterator[str]:
         yield f"    tp: {wanted.tp}  # NPUs that share one replica"
     if wanted.dp:
         yield f"    dp: {wanted.dp}  # replicas a host"
+
+
+def quoted(address: str) -> str:
+    """As YAML: the colons of an IPv6 address need quotes."""
+    return f'"{address}"' if ":" in address else address

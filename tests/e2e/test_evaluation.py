@@ -149,6 +149,11 @@ def test_an_engine_without_a_server_waits_for_free_npus(place: Workplace) -> Non
     assert (ran.exit, len(results(place))) == (2, before), ran.text
     assert "stop it first (qcluster down)" in ran.err
     assert place.run("down", LAB, "--yes", "-q").exit == 0
+    for online in (("bench", "serve"), ("eval", "--samples", "4")):
+        refused = place.run(*online)
+        assert refused.exit == 2, refused.text
+        assert "does not run on p1" in refused.err and "`qcluster up`" in refused.err
+        assert "Judge" not in refused.text
     ran = place.run(*words)
     assert ran.exit == 0, ran.text
     assert newest(place)["points"][0]["offline"]["latency"] > 0

@@ -149,6 +149,21 @@ def test_init_writes_nothing_that_cannot_be_planned(run, tmp_path: Path) -> None
     assert not (tmp_path / "mine.yaml").exists()
 
 
+@pytest.mark.parametrize("address", ["a b", "10.0.0.300", "-x", "a..b", "h=", "10.0.0"])
+def test_init_refuses_what_is_no_address(run, tmp_path: Path, address: str) -> None:  # type: ignore[no-untyped-def]
+    words = ("--model", "Qwen3.5-27B-w8a8", "--hardware", "a3", "--user", "root")
+    done = run("init", "mine.yaml", "--standalone", address, *words)
+    assert done.code == 2 and "neither an IP address nor a host's name" in done.err
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "fd00::1", "node-1.lan", "a3"])
+def test_init_takes_addresses_and_names(run, address: str) -> None:  # type: ignore[no-untyped-def]
+    words = ("--model", "Qwen3.5-27B-w8a8", "--hardware", "a3", "--user", "root")
+    assert run("init", "mine.yaml", "--standalone", address, *words).code == 0
+    assert run("inventory", "show", "s1", "-i", "mine.yaml").out.count(address) >= 1
+
+
 def test_init_without_a_terminal_names_the_option(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     nothing = run("init", "mine.yaml")
