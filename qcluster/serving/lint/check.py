@@ -10,12 +10,13 @@ from qcluster.errors import Problem
 from qcluster.inventory.folding import told
 from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together, transfer
 from qcluster.serving.lint.ignores import Ignore, ignores
-from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject
+from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject, rule, rules_of
 from qcluster.serving.settings import problem_at
 
 
-def _unexplained(subject: Subject) -> Iterator[Fault]:
-    named = {rule.id for rule in RULES}
+@rule("QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304")
+def unexplained(subject: Subject) -> Iterator[Fault]:
+    named = {known.id for known in RULES}
     for one in _ignores(subject.drafted):
         where = (one.file, one.written)
         if not one.reason:
@@ -25,13 +26,9 @@ def _unexplained(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"ignores {', '.join(unknown)}, which is no rule", "see qcluster rules", where=where)
 
 
-_COMMENTS = Rule(
-    "QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304", _unexplained
-)
-_MODULES = (releases, pairing, ports, sizes, environment, flags, together, transfer)
 RULES: tuple[Rule, ...] = (
-    _COMMENTS,
-    *sorted((rule for module in _MODULES for rule in module.RULES), key=lambda rule: rule.id),
+    unexplained,
+    *rules_of(releases, pairing, transfer, ports, together, sizes, environment, flags),
 )
 """Every rule, as they are numbered."""
 
@@ -64,7 +61,7 @@ def check(drafted: Drafted, rules: Sequence[Rule] = RULES, others: Sequence[Neig
     """Every finding, as the inventory is written, errors last. Ignored ones carry their reason."""
     subject = Subject(drafted, tuple(others))
     known = list(_ignores(drafted))
-    found = [_finding(subject, rule, fault, known) for rule in rules for fault in rule.check(subject)]
+    found = [_finding(subject, one, fault, known) for one in rules for fault in one.check(subject)]
     return ordered(_merged(ordered(set(found))))
 
 
@@ -99,10 +96,10 @@ def errors(findings: Iterable[Finding]) -> list[Problem]:
     return [Problem(one.file, one.line, one.path, f"{one.rule} {one.what}", one.hint) for one in refused]
 
 
-def _finding(subject: Subject, rule: Rule, fault: Fault, known: Sequence[Ignore]) -> Finding:
+def _finding(subject: Subject, broken: Rule, fault: Fault, known: Sequence[Ignore]) -> Finding:
     file, line, path = _place(subject, fault)
-    reason = next((one.reason for one in known if one.reason and one.covers(rule.id, file, line)), "")
-    return Finding(rule.id, rule.severity, file, line, path, fault.what, fault.hint, reason)
+    reason = next((one.reason for one in known if one.reason and one.covers(broken.id, file, line)), "")
+    return Finding(broken.id, broken.severity, file, line, path, fault.what, fault.hint, reason)
 
 
 def _place(subject: Subject, fault: Fault) -> tuple[str, int, str]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from qcluster.serving import catalogue, versions
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 
 _LOCAL = re.compile(r"^(127\.|0\.0\.0\.0|172\.17\.|localhost)")
 
 
+@rule("QC501", WARNING, "addresses that others reach", "issue #1955", "HCCL_IF_IP: 127.0.0.1")
 def own_address(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts if len(subject.plan.hosts) > 1 else ():
         for name in ("HCCL_IF_IP", "VLLM_HOST_IP"):
@@ -25,6 +26,7 @@ def _whose(seat: Seat, name: str, otherwise: str) -> str:
     return "vllm_env" if name in seat.placement.settings.vllm_env else otherwise
 
 
+@rule("QC502", WARNING, "no web proxy for engines", "issue #10226", "http_proxy: http://…")
 def web_proxy(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         for name, value in seat.instance.env.items():
@@ -33,6 +35,7 @@ def web_proxy(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, "remove it", seat.placement, "vllm_env")
 
 
+@rule("QC503", WARNING, "HCCL buffers for PD", "issue #16835", "HCCL_BUFFSIZE: 200")
 def buffer(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
         size = seat.instance.env.get("HCCL_BUFFSIZE", "200")
@@ -41,6 +44,7 @@ def buffer(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "PD of this model uses 1024", seat.placement, "vllm_env")
 
 
+@rule("QC504", WARNING, "time to load", "PR #7098", "VLLM_ENGINE_READY_TIMEOUT_S: 600")
 def patience(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         limit = seat.instance.env.get("VLLM_ENGINE_READY_TIMEOUT_S", "600")
@@ -49,6 +53,7 @@ def patience(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "VLLM_ENGINE_READY_TIMEOUT_S of 1800 or more", seat.placement, "vllm_env")
 
 
+@rule("QC505", ERROR, "no blocking launch with graphs", "platform.py", "ASCEND_LAUNCH_BLOCKING: 1")
 def blocking_launch(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.env.get("ASCEND_LAUNCH_BLOCKING") == "1" and "enforce-eager" not in seat.flags:
@@ -56,6 +61,7 @@ def blocking_launch(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "remove it, or enforce-eager: true", seat.placement, "vllm_env")
 
 
+@rule("QC506", WARNING, "no ASCEND_BUFFER_POOL", "release notes v0.23.0", "ASCEND_BUFFER_POOL: 4:8")
 def buffer_pool(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if "ASCEND_BUFFER_POOL" in seat.instance.env and not versions.older(subject.plan.release, "v0.23.0rc1"):
@@ -63,6 +69,7 @@ def buffer_pool(subject: Subject) -> Iterator[Fault]:
             yield Fault("ASCEND_BUFFER_POOL was removed in v0.23.0", hint, seat.placement, "vllm_env")
 
 
+@rule("QC507", WARNING, "FlashComm1 by release", "release notes v0.23.0", "VLLM_ASCEND_…FLASHCOMM1: 1")
 def flashcomm(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         asked = "VLLM_ASCEND_ENABLE_FLASHCOMM1" in seat.instance.env
@@ -71,12 +78,14 @@ def flashcomm(subject: Subject) -> Iterator[Fault]:
             yield Fault("VLLM_ASCEND_ENABLE_FLASHCOMM1 is superseded", hint, seat.placement, "vllm_env")
 
 
+@rule("QC508", INFO, "async scheduling by release", "the page on main", "async-scheduling: true")
 def async_flag(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if "async-scheduling" in seat.flags and not versions.older(subject.plan.release, "v0.23.0rc1"):
             yield Fault("async-scheduling is the default", "leave it out", seat.placement, "vllm_args")
 
 
+@rule("QC509", WARNING, "weights come once", "issue vllm-project/vllm#13962", "VLLM_USE_MODELSCOPE: true")
 def hub(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if "VLLM_USE_MODELSCOPE" in seat.instance.env:
@@ -84,6 +93,7 @@ def hub(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "remove it: weights are downloaded once", seat.placement, "vllm_env")
 
 
+@rule("QC510", WARNING, "Mooncake's library is found", "issue #6949", "LD_LIBRARY_PATH: /opt/lib")
 def library_path(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
         path = seat.instance.env.get("LD_LIBRARY_PATH", "")
@@ -92,6 +102,7 @@ def library_path(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "add /usr/local/lib:$LD_LIBRARY_PATH", seat.placement, "vllm_env")
 
 
+@rule("QC511", ERROR, "CANN's libraries stay", "Dockerfile at v0.23.0", "LD_LIBRARY_PATH: /opt/lib")
 def lost_path(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         path = seat.instance.env.get("LD_LIBRARY_PATH", "$LD_LIBRARY_PATH")
@@ -100,12 +111,14 @@ def lost_path(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "end it with :$LD_LIBRARY_PATH", seat.placement, "vllm_env")
 
 
+@rule("QC512", WARNING, "IPv4", "issue #4161; issue #10226", "ip: fd00::1")
 def ipv6(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if ":" in seat.instance.address or "MC_USE_IPV6" in seat.instance.env:
             yield Fault("KV transfer and proxy are proven on IPv4 only", "use an IPv4 ip", seat.placement, "ip")
 
 
+@rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10")
 def generous_transfer(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
@@ -115,6 +128,7 @@ def generous_transfer(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, hint, seat.placement, "vllm_env")
 
 
+@rule("QC513", WARNING, "HCCL's connect timeout", "HCCL documentation", "HCCL_CONNECT_TIMEOUT: 5")
 def connect_timeout(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         limit = seat.instance.env.get("HCCL_CONNECT_TIMEOUT", "120")
@@ -122,6 +136,7 @@ def connect_timeout(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"HCCL_CONNECT_TIMEOUT is {limit}", "120 to 7200 s", seat.placement, "vllm_env")
 
 
+@rule("QC514", INFO, "ip is a number", "HCCL documentation", "ansible_host: p1.local")
 def named_address(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.placement.variables.get("ansible_connection") == "lab":
@@ -133,6 +148,7 @@ def named_address(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "set ip", seat.placement, "ip")
 
 
+@rule("QC515", ERROR, "every host has its address", "issue 4", "ansible_host: 10.0.0.1 twice")
 def same_address(subject: Subject) -> Iterator[Fault]:
     known: dict[str, str] = {}
     for host in subject.plan.hosts:
@@ -143,6 +159,7 @@ def same_address(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "", serving.get(host.name) or serving[other], "ansible_host")
 
 
+@rule("QC516", WARNING, "a NIC that leads out", "issue #1955", "nic: lo")
 def wrong_nic(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         nic = seat.placement.settings.nic
@@ -150,6 +167,7 @@ def wrong_nic(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"{nic} does not lead to other hosts", "leave nic to the facts", seat.placement, "nic")
 
 
+@rule("QC517", WARNING, "quantized weights are told so", "seed, section 5.1", "quantization: null")
 def quantized_weights(subject: Subject) -> Iterator[Fault]:
     model = subject.plan.model
     for seat in subject.firsts:
@@ -158,6 +176,7 @@ def quantized_weights(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "quantization: ascend", seat.placement, "vllm_args")
 
 
+@rule("QC518", WARNING, "plain weights are not quantized", "seed, section 5.1", "quantization: ascend")
 def plain_weights(subject: Subject) -> Iterator[Fault]:
     model = subject.plan.model
     for seat in subject.firsts:
@@ -167,6 +186,7 @@ def plain_weights(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "quantization: null, or the w8a8 model", seat.placement, "vllm_args")
 
 
+@rule("QC519", WARNING, "experts are spread", "large_scale_ep.md", "shape: moe")
 def experts(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         ranks = seat.instance.dp_size * seat.instance.tp
@@ -175,12 +195,14 @@ def experts(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "enable-expert-parallel: true", seat.placement, "vllm_args")
 
 
+@rule("QC520", WARNING, "dense models have no experts", "vLLM", "enable-expert-parallel: true")
 def dense_experts(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if not subject.plan.model.moe and "enable-expert-parallel" in seat.flags:
             yield Fault("a dense model has no experts", "remove it", seat.placement, "vllm_args")
 
 
+@rule("QC521", WARNING, "shared memory", "issue #3513", "shm_size: 64m")
 def shared_memory(subject: Subject) -> Iterator[Fault]:
     units = {"k": 1e-6, "m": 1e-3, "g": 1.0, "t": 1e3}
     inside = Counter((seat.instance.host, seat.instance.container) for seat in subject.seats)
@@ -196,6 +218,7 @@ def shared_memory(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "1g a tensor-parallel group, 16g by default", seat.placement, "shm_size")
 
 
+@rule("QC522", ERROR, "one container for a MoE group", "DESIGN, decision 3", "container_per: engine")
 def engine_containers(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if subject.plan.model.moe and seat.placement.settings.container_per == "engine":
@@ -203,6 +226,7 @@ def engine_containers(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "container_per: host", seat.placement, "container_per")
 
 
+@rule("QC523", INFO, "source installation", "installation.md", "container_runtime: host")
 def host_runtime(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.placement.settings.container_runtime == "host":
@@ -211,42 +235,3 @@ def host_runtime(subject: Subject) -> Iterator[Fault]:
                 f"container_runtime: host needs CANN {row.get('cann', '?')} and Python {row.get('python', '?')} there"
             )
             yield Fault(what, "qcluster up looks for CANN, pip for Python", seat.placement, "container_runtime")
-
-
-RULES = (
-    Rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10", generous_transfer),
-    Rule("QC501", WARNING, "addresses that others reach", "issue #1955", "HCCL_IF_IP: 127.0.0.1", own_address),
-    Rule("QC502", WARNING, "no web proxy for engines", "issue #10226", "http_proxy: http://…", web_proxy),
-    Rule("QC503", WARNING, "HCCL buffers for PD", "issue #16835", "HCCL_BUFFSIZE: 200", buffer),
-    Rule("QC504", WARNING, "time to load", "PR #7098", "VLLM_ENGINE_READY_TIMEOUT_S: 600", patience),
-    Rule("QC505", ERROR, "no blocking launch with graphs", "platform.py", "ASCEND_LAUNCH_BLOCKING: 1", blocking_launch),
-    Rule("QC506", WARNING, "no ASCEND_BUFFER_POOL", "release notes v0.23.0", "ASCEND_BUFFER_POOL: 4:8", buffer_pool),
-    Rule("QC507", WARNING, "FlashComm1 by release", "release notes v0.23.0", "VLLM_ASCEND_…FLASHCOMM1: 1", flashcomm),
-    Rule("QC508", INFO, "async scheduling by release", "the page on main", "async-scheduling: true", async_flag),
-    Rule("QC509", WARNING, "weights come once", "issue vllm-project/vllm#13962", "VLLM_USE_MODELSCOPE: true", hub),
-    Rule("QC510", WARNING, "Mooncake's library is found", "issue #6949", "LD_LIBRARY_PATH: /opt/lib", library_path),
-    Rule("QC511", ERROR, "CANN's libraries stay", "Dockerfile at v0.23.0", "LD_LIBRARY_PATH: /opt/lib", lost_path),
-    Rule("QC512", WARNING, "IPv4", "issue #4161; issue #10226", "ip: fd00::1", ipv6),
-    Rule("QC513", WARNING, "HCCL's connect timeout", "HCCL documentation", "HCCL_CONNECT_TIMEOUT: 5", connect_timeout),
-    Rule("QC514", INFO, "ip is a number", "HCCL documentation", "ansible_host: p1.local", named_address),
-    Rule("QC515", ERROR, "every host has its address", "issue 4", "ansible_host: 10.0.0.1 twice", same_address),
-    Rule("QC516", WARNING, "a NIC that leads out", "issue #1955", "nic: lo", wrong_nic),
-    Rule(
-        "QC517", WARNING, "quantized weights are told so", "seed, section 5.1", "quantization: null", quantized_weights
-    ),
-    Rule(
-        "QC518", WARNING, "plain weights are not quantized", "seed, section 5.1", "quantization: ascend", plain_weights
-    ),
-    Rule("QC519", WARNING, "experts are spread", "large_scale_ep.md", "shape: moe", experts),
-    Rule("QC520", WARNING, "dense models have no experts", "vLLM", "enable-expert-parallel: true", dense_experts),
-    Rule("QC521", WARNING, "shared memory", "issue #3513", "shm_size: 64m", shared_memory),
-    Rule(
-        "QC522",
-        ERROR,
-        "one container for a MoE group",
-        "DESIGN, decision 3",
-        "container_per: engine",
-        engine_containers,
-    ),
-    Rule("QC523", INFO, "source installation", "installation.md", "container_runtime: host", host_runtime),
-)

@@ -8,8 +8,9 @@ from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
 from qcluster.serving.connector import connectors
 from qcluster.serving.flags import spelling
-from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Seat, Subject, rule
 
+MULTI = "MultiConnector"
 NEWEST = "0.27.1"
 """The vLLM of vllm-ascend's main, whose flags were read."""
 
@@ -20,6 +21,7 @@ def known_flags(release: str) -> frozenset[str]:
     return catalogue.flags(NEWEST if moving else str(catalogue.release_entry(release)["vllm"]))
 
 
+@rule("QC601", ERROR, "vLLM has the flag", "the real parsers (make judge)", "max-num-sequences: 4")
 def unknown_flag(subject: Subject) -> Iterator[Fault]:
     known = known_flags(subject.plan.release)
     for seat in subject.firsts:
@@ -29,6 +31,7 @@ def unknown_flag(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, did_you_mean(name, known), seat.placement, _variable(seat))
 
 
+@rule("QC602", ERROR, "flags are written whole", "the real parsers (make judge)", "max-num-seq: 4")
 def abbreviated(subject: Subject) -> Iterator[Fault]:
     known = known_flags(subject.plan.release)
     for seat in subject.firsts:
@@ -50,6 +53,7 @@ def _begins(name: str, known: frozenset[str]) -> list[str]:
 OBJECTS = ("kv-transfer-config", "speculative-config", "additional-config")
 
 
+@rule("QC603", ERROR, "JSON flags hold JSON", "vllm/engine/arg_utils.py", 'additional-config: "{a: "')
 def broken_json(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         for name, value in seat.flags.items():
@@ -58,6 +62,7 @@ def broken_json(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, "write it as a mapping; the plan makes JSON of it", seat.placement, "vllm_args")
 
 
+@rule("QC605", WARNING, "the connector exists", "kv_transfer/__init__.py", "connector: Mooncake")
 def unknown_connector(subject: Subject) -> Iterator[Fault]:
     known = catalogue.base()["connectors"]
     for seat in subject.firsts:
@@ -70,6 +75,7 @@ def unknown_connector(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, hint, seat.placement, "vllm_args" if typed else "connector")
 
 
+@rule("QC606", ERROR, "a MultiConnector joins connectors", "kv_pool.md", f"connector: {MULTI}")
 def hollow_multi(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
         named = [one for one in connectors(seat.config("kv-transfer-config")) if one.get("kv_connector") == MULTI]
@@ -79,9 +85,7 @@ def hollow_multi(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"a {MULTI} without connectors", hint, seat.placement, "vllm_args" if typed else "connector")
 
 
-MULTI = "MultiConnector"
-
-
+@rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}")
 def offline_draft(subject: Subject) -> Iterator[Fault]:
     """Only the model itself is fetched; engines start with HF_HUB_OFFLINE=1 and see what their container mounts."""
     mounted = {
@@ -106,13 +110,3 @@ def _within(path: str, folder: str) -> bool:
 
 def _variable(seat: Seat) -> str:
     return "vllm_args" if seat.placement.settings.vllm_args else "model"
-
-
-RULES = (
-    Rule("QC601", ERROR, "vLLM has the flag", "the real parsers (make judge)", "max-num-sequences: 4", unknown_flag),
-    Rule("QC602", ERROR, "flags are written whole", "the real parsers (make judge)", "max-num-seq: 4", abbreviated),
-    Rule("QC603", ERROR, "JSON flags hold JSON", "vllm/engine/arg_utils.py", 'additional-config: "{a: "', broken_json),
-    Rule("QC605", WARNING, "the connector exists", "kv_transfer/__init__.py", "connector: Mooncake", unknown_connector),
-    Rule("QC606", ERROR, "a MultiConnector joins connectors", "kv_pool.md", f"connector: {MULTI}", hollow_multi),
-    Rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}", offline_draft),
-)

@@ -7,11 +7,12 @@ from typing import Any
 
 from qcluster.serving import versions
 from qcluster.serving.deployment import CONNECTED
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 from qcluster.serving.lint.transfer import pairs, point_to_point, transfers
 from qcluster.serving.proxy import LAYERWISE
 
 
+@rule("QC201", ERROR, "tp of prefill ≥ tp of decode", "mooncake_connector.py at v0.23.0", "tp: 1")
 def tp_order(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = prefill.instance.tp, decode.instance.tp
@@ -20,6 +21,7 @@ def tp_order(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "tp of prefill must be at least that of decode", prefill.placement, "tp")
 
 
+@rule("QC202", ERROR, "tp of prefill is a multiple of decode's", "disaggregated_prefill.md", "tp: 6")
 def tp_multiple(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = prefill.instance.tp, decode.instance.tp
@@ -31,6 +33,7 @@ def _tokens(seat: Seat) -> Any:
     return seat.config("speculative-config").get("num_speculative_tokens")
 
 
+@rule("QC206", ERROR, "equal MTP for hybrid models", "issue #16160", "num_speculative_tokens: 1")
 def same_speculation(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = _tokens(prefill), _tokens(decode)
@@ -39,12 +42,16 @@ def same_speculation(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "a hybrid model needs the same on both", decode.placement, "vllm_args")
 
 
+@rule("QC207", ERROR, "MTP on both sides or none", "issue #16177", "speculative-config: null")
 def one_sided_speculation(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         if (_tokens(prefill) is None) != (_tokens(decode) is None):
             yield Fault("only one side decodes speculatively", "both or none", decode.placement, "vllm_args")
 
 
+@rule(
+    "QC208", INFO, "one MTP token on prefill", "pd_disaggregation_mooncake_multi_node.md", "num_speculative_tokens: 3"
+)
 def prefill_speculation(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         if not subject.plan.model.hybrid and _tokens(seat) not in (None, 1, "1"):
@@ -52,6 +59,7 @@ def prefill_speculation(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "num_speculative_tokens: 1 on prefill", seat.placement, "vllm_args")
 
 
+@rule("QC209", ERROR, "no prefix caching for hybrid PD", "issue #7722", "enable-prefix-caching: true")
 def prefix_cache(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         off = "no-enable-prefix-caching" in seat.flags
@@ -60,6 +68,7 @@ def prefix_cache(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "no-enable-prefix-caching: true", seat.placement, "vllm_args")
 
 
+@rule("QC210", ERROR, "the connector moves hybrid state", "issue #10246", f"connector: {LAYERWISE}")
 def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         names = [one.get("kv_connector") for one in transfers(seat)]
@@ -68,6 +77,7 @@ def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "MooncakeConnectorV1, or v0.23.0", seat.placement, "connector")
 
 
+@rule("QC211", ERROR, "proxy and connector match", "disaggregated_prefill_v1", "proxy_kind: vllm-ascend-layerwise")
 def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
     proxy = subject.plan.proxy
     for seat in subject.of("prefill") if proxy else ():
@@ -77,6 +87,7 @@ def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "leave proxy_kind to the plan", seat.placement, "proxy_kind")
 
 
+@rule("QC212", ERROR, "one connector for both sides", "issue #10246", "connector: … on one side")
 def same_connector(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = point_to_point(prefill).get("kv_connector"), point_to_point(decode).get("kv_connector")
@@ -84,18 +95,21 @@ def same_connector(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"prefill uses {one}, decode {other}", "one connector for both", decode.placement, "connector")
 
 
+@rule("QC214", ERROR, "decode is not pipeline parallel", "mooncake_connector.py", "pp: 2")
 def decode_pipeline(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("decode"):
         if seat.instance.pp > 1:
             yield Fault("decode cannot be pipeline parallel with Mooncake", "pp: 1", seat.placement, "pp")
 
 
+@rule("QC215", ERROR, "pp or pcp, not both", "mooncake_connector.py", "pp: 2, pcp: 2")
 def pipeline_and_context(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.pp > 1 and seat.instance.pcp > 1:
             yield Fault("pp and pcp exclude one another", "set one of them to 1", seat.placement, "pp")
 
 
+@rule("QC227", ERROR, "context parallel sizes fit", "mooncake_connector.py", "dcp: 2 on decode")
 def context_multiple(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         one, other = (seat.instance.pcp * seat.instance.dcp for seat in (prefill, decode))
@@ -105,6 +119,7 @@ def context_multiple(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "a smaller dcp on decode, or a larger pcp or dcp on prefill", decode.placement, "dcp")
 
 
+@rule("QC216", WARNING, "no recompute scheduler on prefill", "PR #11490", "recompute_scheduler_enable: true")
 def recompute_on_prefill(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         wanted = seat.config("additional-config").get("recompute_scheduler_enable")
@@ -112,6 +127,7 @@ def recompute_on_prefill(subject: Subject) -> Iterator[Fault]:
             yield Fault("recompute_scheduler_enable is ignored on prefill", "remove it", seat.placement, "vllm_args")
 
 
+@rule("QC217", ERROR, "recompute scheduler on decode only", "platform.py", "recompute_scheduler_enable: true")
 def recompute_elsewhere(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("standalone"):
         if seat.config("additional-config").get("recompute_scheduler_enable"):
@@ -119,6 +135,7 @@ def recompute_elsewhere(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "remove it", seat.placement, "vllm_args")
 
 
+@rule("QC218", ERROR, "KV load failures", "mooncake_connector.py", "kv_load_failure_policy: recompute")
 def load_failure_policy(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         policy = seat.config("kv-transfer-config").get("kv_load_failure_policy")
@@ -126,12 +143,14 @@ def load_failure_policy(subject: Subject) -> Iterator[Fault]:
             yield Fault("hybrid models have no kv_load_failure_policy recompute", "", seat.placement, "vllm_args")
 
 
+@rule("QC219", WARNING, "no reduced sampling in PD", "issue #12827", "enable_reduce_sample: true")
 def reduce_sample(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
         if seat.config("additional-config").get("enable_reduce_sample"):
             yield Fault("enable_reduce_sample garbles PD output", "remove it", seat.placement, "vllm_args")
 
 
+@rule("QC220", ERROR, "one hardware type in PD", "disaggregated_prefill.md", "hardware: a2")
 def mixed_hardware(subject: Subject) -> Iterator[Fault]:
     seats = [seat for seat in subject.connected if not seat.instance.hardware.startswith("<")]
     kinds = {seat.instance.hardware for seat in seats}
@@ -141,6 +160,7 @@ def mixed_hardware(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, "KV transfer needs one hardware type", odd.placement, "hardware")
 
 
+@rule("QC221", WARNING, "27B PD on A2", "issue #11863; vllm-ascend-recipes", "hardware: a2")
 def a2_unverified(subject: Subject) -> Iterator[Fault]:
     seats = [seat for seat in subject.connected if seat.instance.hardware == "a2"]
     if subject.pd and seats and subject.deployment.recipe.seed:
@@ -150,6 +170,7 @@ def a2_unverified(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, "prove it with qcluster smoke before use", seats[0].placement, "hardware")
 
 
+@rule("QC222", WARNING, "HCCL ports of one host's roles", "issue #4725", "p1 in prefill and decode")
 def same_host(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         if prefill.instance.host == decode.instance.host and not _separated(prefill, decode):
@@ -162,6 +183,7 @@ def _separated(one: Seat, other: Seat) -> bool:
     return one.instance.env.get(name) != other.instance.env.get(name)
 
 
+@rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode")
 def same_host_transport(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         roce = prefill.instance.env.get("HCCL_INTRA_ROCE_ENABLE")
@@ -170,80 +192,17 @@ def same_host_transport(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "HCCL_INTRA_ROCE_ENABLE: 1 in vllm_env", prefill.placement, "vllm_env")
 
 
+@rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router")
 def router(subject: Subject) -> Iterator[Fault]:
     if subject.plan.proxy and subject.plan.proxy.kind == "vllm-router":
         what = "vllm-router is tested with NIXL engines, not with vllm-ascend's Mooncake connector"
         yield Fault(what, "prove it with qcluster smoke", subject.firsts[0].placement, "proxy_kind")
 
 
+@rule("QC226", ERROR, "dense PD has replicas", "vllm_ascend/utils.py", "dp_mode: internal")
 def dense_internal(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         wanted = seat.placement.variables.get("dp_mode") == "internal"
         if wanted and seat.instance.role in CONNECTED and not subject.plan.model.moe:
             what = "a dense model cannot have internal data parallelism with a KV connector"
             yield Fault(what, "leave dp_mode out: each replica is a process", seat.placement, "dp_mode")
-
-
-RULES = (
-    Rule("QC201", ERROR, "tp of prefill ≥ tp of decode", "mooncake_connector.py at v0.23.0", "tp: 1", tp_order),
-    Rule("QC202", ERROR, "tp of prefill is a multiple of decode's", "disaggregated_prefill.md", "tp: 6", tp_multiple),
-    Rule("QC206", ERROR, "equal MTP for hybrid models", "issue #16160", "num_speculative_tokens: 1", same_speculation),
-    Rule(
-        "QC207", ERROR, "MTP on both sides or none", "issue #16177", "speculative-config: null", one_sided_speculation
-    ),
-    Rule(
-        "QC208",
-        INFO,
-        "one MTP token on prefill",
-        "pd_disaggregation_mooncake_multi_node.md",
-        "num_speculative_tokens: 3",
-        prefill_speculation,
-    ),
-    Rule("QC209", ERROR, "no prefix caching for hybrid PD", "issue #7722", "enable-prefix-caching: true", prefix_cache),
-    Rule(
-        "QC210", ERROR, "the connector moves hybrid state", "issue #10246", f"connector: {LAYERWISE}", layerwise_hybrid
-    ),
-    Rule(
-        "QC211",
-        ERROR,
-        "proxy and connector match",
-        "disaggregated_prefill_v1",
-        "proxy_kind: vllm-ascend-layerwise",
-        proxy_for_connector,
-    ),
-    Rule("QC212", ERROR, "one connector for both sides", "issue #10246", "connector: … on one side", same_connector),
-    Rule("QC214", ERROR, "decode is not pipeline parallel", "mooncake_connector.py", "pp: 2", decode_pipeline),
-    Rule("QC215", ERROR, "pp or pcp, not both", "mooncake_connector.py", "pp: 2, pcp: 2", pipeline_and_context),
-    Rule(
-        "QC216",
-        WARNING,
-        "no recompute scheduler on prefill",
-        "PR #11490",
-        "recompute_scheduler_enable: true",
-        recompute_on_prefill,
-    ),
-    Rule(
-        "QC217",
-        ERROR,
-        "recompute scheduler on decode only",
-        "platform.py",
-        "recompute_scheduler_enable: true",
-        recompute_elsewhere,
-    ),
-    Rule(
-        "QC218",
-        ERROR,
-        "KV load failures",
-        "mooncake_connector.py",
-        "kv_load_failure_policy: recompute",
-        load_failure_policy,
-    ),
-    Rule("QC219", WARNING, "no reduced sampling in PD", "issue #12827", "enable_reduce_sample: true", reduce_sample),
-    Rule("QC220", ERROR, "one hardware type in PD", "disaggregated_prefill.md", "hardware: a2", mixed_hardware),
-    Rule("QC221", WARNING, "27B PD on A2", "issue #11863; vllm-ascend-recipes", "hardware: a2", a2_unverified),
-    Rule("QC222", WARNING, "HCCL ports of one host's roles", "issue #4725", "p1 in prefill and decode", same_host),
-    Rule("QC223", WARNING, "KV inside one A2 host", "issue #4866", "p1 in prefill and decode", same_host_transport),
-    Rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router", router),
-    Rule("QC227", ERROR, "context parallel sizes fit", "mooncake_connector.py", "dcp: 2 on decode", context_multiple),
-    Rule("QC226", ERROR, "dense PD has replicas", "vllm_ascend/utils.py", "dp_mode: internal", dense_internal),
-)

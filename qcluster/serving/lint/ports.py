@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcluster.serving import catalogue
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Subject
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
 from qcluster.serving.plan import PortUse
 from qcluster.serving.ports import meeting, overlaps, spans
 from qcluster.serving.settings import Placement
@@ -30,6 +30,7 @@ def place_of(subject: Subject, use: PortUse) -> Placement:
     return named.placement
 
 
+@rule("QC301", ERROR, "no two processes share a port", "issue 4; issue #4725", "port_base: 7100 twice")
 def collision(subject: Subject) -> Iterator[Fault]:
     fixed = [use for use in subject.plan.ports if use.purpose != "adxl"]
     seen: set[tuple[str, str]] = set()
@@ -59,6 +60,7 @@ def shown(use: PortUse) -> str:
     return f"{use.owner}'s {use.purpose} port {use.first}" + (f"-{use.last}" if use.last > use.first else "")
 
 
+@rule("QC302", ERROR, "ports end at 65535", "PR #12318", "kv_port: 65530")
 def beyond(subject: Subject) -> Iterator[Fault]:
     told: set[str] = set()
     for use in subject.plan.ports:
@@ -67,6 +69,7 @@ def beyond(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), VARIABLES.get(use.purpose, ""))
 
 
+@rule("QC303", WARNING, "ports outside of Mooncake's own range", "PR #6455; issue #14263", "kv_port: 30000")
 def adxl_range(subject: Subject) -> Iterator[Fault]:
     """kv_port stays out of what any version of Mooncake draws from, other ports out of what this one does."""
     base, row = catalogue.releases()["adxl_base"], catalogue.release_entry(subject.plan.release)
@@ -96,6 +99,7 @@ def _numbers(subject: Subject, name: str) -> int:
     return max((npu + 1 for host in subject.plan.hosts if host.name == name for npu in host.npus), default=0)
 
 
+@rule("QC304", INFO, "ports in the ephemeral range are reserved", "issue #16237", "kv_port: 36000")
 def ephemeral(subject: Subject) -> Iterator[Fault]:
     """One text and one remedy for all hosts: what only some of them use does no harm on the others."""
     inside = [use for use in subject.plan.ports if _exposed(use)]
@@ -117,24 +121,9 @@ RESERVE = (
 """Adds to what the host reserves already, and holds after a reboot."""
 
 
+@rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80")
 def privileged(subject: Subject) -> Iterator[Fault]:
     proxy = subject.plan.proxy
     if proxy and proxy.port < 1024:
         what = f"proxy_port {proxy.port} needs root in the container"
         yield Fault(what, "use 1024 or more", subject.firsts[0].placement, "proxy_port")
-
-
-RULES = (
-    Rule("QC301", ERROR, "no two processes share a port", "issue 4; issue #4725", "port_base: 7100 twice", collision),
-    Rule("QC302", ERROR, "ports end at 65535", "PR #12318", "kv_port: 65530", beyond),
-    Rule(
-        "QC303",
-        WARNING,
-        "ports outside of Mooncake's own range",
-        "PR #6455; issue #14263",
-        "kv_port: 30000",
-        adxl_range,
-    ),
-    Rule("QC304", INFO, "ports in the ephemeral range are reserved", "issue #16237", "kv_port: 36000", ephemeral),
-    Rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80", privileged),
-)

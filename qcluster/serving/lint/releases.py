@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from qcluster.serving import catalogue, versions
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Subject
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
+from qcluster.serving.settings import Placement
 
 
 def _written(subject: Subject) -> str:
@@ -15,6 +16,7 @@ def _written(subject: Subject) -> str:
     return "release" if settings.release or not settings.image else "image"
 
 
+@rule("QC101", ERROR, "PD needs a release that moves hybrid KV", "issue #9246", "release: v0.18.0")
 def pd_floor(subject: Subject) -> Iterator[Fault]:
     floor, release = subject.deployment.recipe.pd_since, subject.plan.release
     if subject.pd and floor and versions.older(release, floor):
@@ -22,6 +24,7 @@ def pd_floor(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, f"use {floor} or newer", subject.deployment.placements[0], _written(subject))
 
 
+@rule("QC102", ERROR, "the release knows the model", "seed, section 4.1", "release: v0.17.0rc1")
 def model_floor(subject: Subject) -> Iterator[Fault]:
     floor, release = subject.deployment.variant.since, subject.plan.release
     if floor and versions.older(release, floor):
@@ -32,6 +35,7 @@ def model_floor(subject: Subject) -> Iterator[Fault]:
 _SUFFIX = re.compile(r"-(a3|a5|310p|950dt)\b")
 
 
+@rule("QC103", ERROR, "the image fits the hardware", "issue #2725", "image: …:v0.23.0-a3 on a2")
 def image_for_hardware(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         image, hardware = seat.placement.settings.image, seat.placement.settings.hardware
@@ -43,12 +47,14 @@ def image_for_hardware(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, f"its tag wants the suffix {wanted or '(none)'}", seat.placement, "image")
 
 
+@rule("QC104", ERROR, "the image tag exists", "schedule_image_build_and_push.yaml", "image: …-950dt")
 def no_such_suffix(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if "-950dt" in seat.placement.settings.image:
             yield Fault("no image is published with -950dt", "use -a5", seat.placement, "image")
 
 
+@rule("QC105", WARNING, "the release is in the table", "versioning_policy.md", "release: v0.23.7")
 def unlisted_release(subject: Subject) -> Iterator[Fault]:
     release = subject.plan.release
     if release not in catalogue.releases()["releases"] and versions.key(release) != versions.MAIN:
@@ -56,6 +62,7 @@ def unlisted_release(subject: Subject) -> Iterator[Fault]:
         yield Fault(f"{release} is not in the table of releases", f"known: {known}", _first(subject), _written(subject))
 
 
+@rule("QC106", WARNING, "the release does not move", "versioning_policy.md", "release: main")
 def moving_release(subject: Subject) -> Iterator[Fault]:
     if versions.key(subject.plan.release) == versions.MAIN:
         yield Fault(
@@ -63,6 +70,7 @@ def moving_release(subject: Subject) -> Iterator[Fault]:
         )
 
 
+@rule("QC107", WARNING, "PD with MTP keeps its precision", "issue #10961", "release: v0.22.1rc1")
 def stale_blocks(subject: Subject) -> Iterator[Fault]:
     mtp = any("speculative-config" in seat.flags for seat in subject.seats)
     if subject.pd and subject.plan.model.hybrid and mtp and versions.older(subject.plan.release, "v0.23.0"):
@@ -70,11 +78,13 @@ def stale_blocks(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, "use v0.23.0, or remove speculative-config", _first(subject), _written(subject))
 
 
+@rule("QC108", ERROR, "PD is accurate in the release", "issue #8421", "release: v0.18.0")
 def accuracy_018(subject: Subject) -> Iterator[Fault]:
     if subject.pd and subject.plan.release.startswith("v0.18.0") and subject.plan.model.hybrid:
         yield Fault("PD of Qwen3.x in v0.18.0 gives wrong answers", "use v0.23.0", _first(subject), _written(subject))
 
 
+@rule("QC109", WARNING, "the image names its version", "issue 4", "image: registry.local/mine:latest")
 def untagged_image(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         image = seat.placement.settings.image
@@ -83,6 +93,7 @@ def untagged_image(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "say release too", seat.placement, "image")
 
 
+@rule("QC110", WARNING, "image and release agree", "issue 4", "image: …:v0.22.1rc1, release: v0.23.0")
 def two_releases(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         tagged, release = versions.of_image(seat.placement.settings.image), seat.placement.settings.release
@@ -90,30 +101,12 @@ def two_releases(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"the image is {tagged}, release says {release}", "say one of them", seat.placement, "image")
 
 
+@rule("QC111", INFO, "a final release is used", "seed, section 4.1", "release: v0.23.0rc1")
 def candidate(subject: Subject) -> Iterator[Fault]:
     if "rc" in subject.plan.release:
         what = f"{subject.plan.release} is a release candidate"
         yield Fault(what, f"the newest final is {catalogue.releases()['default']}", _first(subject), _written(subject))
 
 
-def _first(subject: Subject):  # type: ignore[no-untyped-def]
+def _first(subject: Subject) -> Placement:
     return subject.deployment.placements[0]
-
-
-RULES = (
-    Rule("QC101", ERROR, "PD needs a release that moves hybrid KV", "issue #9246", "release: v0.18.0", pd_floor),
-    Rule("QC102", ERROR, "the release knows the model", "seed, section 4.1", "release: v0.17.0rc1", model_floor),
-    Rule("QC103", ERROR, "the image fits the hardware", "issue #2725", "image: …:v0.23.0-a3 on a2", image_for_hardware),
-    Rule(
-        "QC104", ERROR, "the image tag exists", "schedule_image_build_and_push.yaml", "image: …-950dt", no_such_suffix
-    ),
-    Rule("QC105", WARNING, "the release is in the table", "versioning_policy.md", "release: v0.23.7", unlisted_release),
-    Rule("QC106", WARNING, "the release does not move", "versioning_policy.md", "release: main", moving_release),
-    Rule("QC107", WARNING, "PD with MTP keeps its precision", "issue #10961", "release: v0.22.1rc1", stale_blocks),
-    Rule("QC108", ERROR, "PD is accurate in the release", "issue #8421", "release: v0.18.0", accuracy_018),
-    Rule(
-        "QC109", WARNING, "the image names its version", "issue 4", "image: registry.local/mine:latest", untagged_image
-    ),
-    Rule("QC110", WARNING, "image and release agree", "issue 4", "image: …:v0.22.1rc1, release: v0.23.0", two_releases),
-    Rule("QC111", INFO, "a final release is used", "seed, section 4.1", "release: v0.23.0rc1", candidate),
-)

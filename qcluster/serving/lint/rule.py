@@ -1,10 +1,17 @@
-"""A lint rule is data and one function; a fault is where it strikes."""
+"""A lint rule is data and one function, side by side; a fault is where it strikes.
+
+    @rule("QC412", ERROR, "dcp divides tp", "vllm/config/parallel.py", "dcp: 3")
+    def decode_context(subject): ...  # yields a Fault for each place
+
+To add one, write it into the file of its subject: `check.RULES` finds it there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any, Protocol
 
 from qcluster.serving.deployment import Deployment
@@ -109,13 +116,27 @@ class Fault:
     where: tuple[str, int] | None = None
 
 
+Check = Callable[[Subject], Iterator[Fault]]
+
+
 @dataclass(frozen=True)
 class Rule:
-    """`example` is a line of an inventory that the rule refuses."""
+    """`title` is what holds where the rule is kept, `source` who says so, `example` a line that the rule refuses."""
 
     id: str
     severity: str
     title: str
     source: str
     example: str
-    check: Callable[[Subject], Iterator[Fault]]
+    check: Check
+
+
+def rule(id: str, severity: str, title: str, source: str, example: str) -> Callable[[Check], Rule]:
+    """Make a rule of the function below."""
+    return lambda check: Rule(id, severity, title, source, example, check)
+
+
+def rules_of(*modules: ModuleType) -> tuple[Rule, ...]:
+    """Every rule that stands in these modules, as they are numbered."""
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Rule)]
+    return tuple(sorted(found, key=lambda one: one.id))

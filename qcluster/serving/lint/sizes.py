@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 from qcluster.serving.memory import Budget, budget
 from qcluster.serving.options import number
 
 
+@rule("QC401", ERROR, "tp divides the model's heads", "vllm/config/model.py", "tp: 3")
 def tp_allowed(subject: Subject) -> Iterator[Fault]:
     allowed = subject.deployment.recipe.tp_allowed
     for seat in subject.firsts:
@@ -19,6 +20,7 @@ def tp_allowed(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, f"use {', '.join(map(str, allowed))}", seat.placement, "tp")
 
 
+@rule("QC402", WARNING, "tp 8 on A2", "issue #7360", "tp: 8")
 def tp8_on_a2(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.hardware == "a2" and seat.instance.tp >= 8 and subject.plan.model.hybrid:
@@ -26,6 +28,7 @@ def tp8_on_a2(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "tp: 2 or 4", seat.placement, "tp")
 
 
+@rule("QC403", ERROR, "max-model-len fits the model", "seed, section 9.1", "max-model-len: 266000")
 def too_long(subject: Subject) -> Iterator[Fault]:
     longest = subject.deployment.recipe.max_model_len
     for seat in subject.firsts:
@@ -35,6 +38,7 @@ def too_long(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, f"max-model-len: {longest}", seat.placement, "vllm_args")
 
 
+@rule("QC404", WARNING, "room for the expected concurrency", "seed, section 5.1", "concurrency: 4000")
 def concurrency(subject: Subject) -> Iterator[Fault]:
     wanted = subject.deployment.placements[0].settings.concurrency
     role = "decode" if subject.pd else "standalone"
@@ -45,6 +49,7 @@ def concurrency(subject: Subject) -> Iterator[Fault]:
         yield Fault(what, "more dp, or a larger max-num-seqs", seats[0].placement, "concurrency")
 
 
+@rule("QC405", ERROR, "a batch holds every sequence", "vllm/config/scheduler.py", "max-num-batched-tokens: 8")
 def batch(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         tokens, sequences = number(seat.flags, "max-num-batched-tokens"), number(seat.flags, "max-num-seqs")
@@ -53,6 +58,7 @@ def batch(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "vLLM refuses it", seat.placement, "vllm_args")
 
 
+@rule("QC406", ERROR, "memory share between 0 and 1", "vllm/config/cache.py", "gpu-memory-utilization: 1.5")
 def utilization(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         share = number(seat.flags, "gpu-memory-utilization")
@@ -60,6 +66,7 @@ def utilization(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"gpu-memory-utilization is {share:g}", "it is above 0, up to 1", seat.placement, "vllm_args")
 
 
+@rule("QC407", WARNING, "memory share leaves room", "faqs.md §12", "gpu-memory-utilization: 0.99")
 def tight(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         share = number(seat.flags, "gpu-memory-utilization")
@@ -76,6 +83,7 @@ def _budget(subject: Subject, seat: Seat) -> Budget | None:
     return budget(subject.deployment, seat.placement, share, ranks)
 
 
+@rule("QC408", ERROR, "weights fit", "seed, section 5.2", "tp: 1")
 def weights_fit(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         room = _budget(subject, seat)
@@ -90,6 +98,7 @@ def _lighter(subject: Subject, seat: Seat) -> str:
     return "a larger dp or tp" if "enable-expert-parallel" in seat.flags else "enable-expert-parallel, or a larger tp"
 
 
+@rule("QC409", WARNING, "the cache holds one request", "vllm/v1/core/kv_cache_utils.py", "max-model-len: 262144")
 def one_request_fits(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         room, length = _budget(subject, seat), number(seat.flags, "max-model-len")
@@ -98,6 +107,7 @@ def one_request_fits(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "a larger tp or a smaller max-model-len", seat.placement, "vllm_args")
 
 
+@rule("QC410", INFO, "no NPU stays idle", "seed, section 9.1", "dp: 1")
 def idle(subject: Subject) -> Iterator[Fault]:
     for note in subject.plan.notes:
         if note.id == "idle-npus":
@@ -106,6 +116,7 @@ def idle(subject: Subject) -> Iterator[Fault]:
             yield Fault(what.rstrip("."), "a larger dp, or npus", placement, "dp")
 
 
+@rule("QC411", INFO, "A3 cards stay whole", "issue #8519", "npus: [0, 2, 4, 6]")
 def split_cards(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.hardware == "a3" and any(map(_halved, _ranks(seat))):
@@ -124,6 +135,7 @@ def _halved(rank: Sequence[int]) -> bool:
     return len({npu // 2 for npu in rank}) > (len(rank) + 1) // 2
 
 
+@rule("QC417", WARNING, "tp stays within a host", "vLLM, parallelism_scaling.md", "tp: 16 on a2")
 def tensor_over_hosts(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.slot.node == 0 and seat.instance.tp > len(seat.instance.devices):
@@ -132,6 +144,7 @@ def tensor_over_hosts(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "tp within a host, pp over hosts", seat.placement, "tp")
 
 
+@rule("QC412", ERROR, "dcp divides tp", "vllm/config/parallel.py", "dcp: 3")
 def decode_context(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.instance.tp % seat.instance.dcp:
@@ -139,6 +152,7 @@ def decode_context(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "", seat.placement, "dcp")
 
 
+@rule("QC413", ERROR, "NPU ids exist", "issue #8519", "npus: [16, 17]")
 def ids_exist(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         settings = seat.placement.settings
@@ -149,6 +163,7 @@ def ids_exist(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "ids start at 0", seat.placement, "npus")
 
 
+@rule("QC414", ERROR, "no NPU is used twice", "issue #2698", "p1 in prefill and decode")
 def shared_npus(subject: Subject) -> Iterator[Fault]:
     owners: dict[tuple[str, int], Seat] = {}
     told: set[tuple[str, str, str]] = set()
@@ -162,43 +177,8 @@ def shared_npus(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, "give each role its own npus list", seat.placement, "npus")
 
 
+@rule("QC415", INFO, "graphs on decode", "seed, section 5.2", "enforce-eager: true")
 def eager_decode(subject: Subject) -> Iterator[Fault]:
     for seat in (*subject.of("decode"), *subject.of("standalone")):
         if "enforce-eager" in seat.flags and subject.deployment.recipe.roles:
             yield Fault("enforce-eager makes each token slower", "leave it to prefill", seat.placement, "vllm_args")
-
-
-RULES = (
-    Rule("QC401", ERROR, "tp divides the model's heads", "vllm/config/model.py", "tp: 3", tp_allowed),
-    Rule("QC402", WARNING, "tp 8 on A2", "issue #7360", "tp: 8", tp8_on_a2),
-    Rule("QC403", ERROR, "max-model-len fits the model", "seed, section 9.1", "max-model-len: 266000", too_long),
-    Rule("QC404", WARNING, "room for the expected concurrency", "seed, section 5.1", "concurrency: 4000", concurrency),
-    Rule(
-        "QC405", ERROR, "a batch holds every sequence", "vllm/config/scheduler.py", "max-num-batched-tokens: 8", batch
-    ),
-    Rule(
-        "QC406",
-        ERROR,
-        "memory share between 0 and 1",
-        "vllm/config/cache.py",
-        "gpu-memory-utilization: 1.5",
-        utilization,
-    ),
-    Rule("QC407", WARNING, "memory share leaves room", "faqs.md §12", "gpu-memory-utilization: 0.99", tight),
-    Rule("QC408", ERROR, "weights fit", "seed, section 5.2", "tp: 1", weights_fit),
-    Rule(
-        "QC409",
-        WARNING,
-        "the cache holds one request",
-        "vllm/v1/core/kv_cache_utils.py",
-        "max-model-len: 262144",
-        one_request_fits,
-    ),
-    Rule("QC410", INFO, "no NPU stays idle", "seed, section 9.1", "dp: 1", idle),
-    Rule("QC411", INFO, "A3 cards stay whole", "issue #8519", "npus: [0, 2, 4, 6]", split_cards),
-    Rule("QC412", ERROR, "dcp divides tp", "vllm/config/parallel.py", "dcp: 3", decode_context),
-    Rule("QC413", ERROR, "NPU ids exist", "issue #8519", "npus: [16, 17]", ids_exist),
-    Rule("QC414", ERROR, "no NPU is used twice", "issue #2698", "p1 in prefill and decode", shared_npus),
-    Rule("QC417", WARNING, "tp stays within a host", "vLLM, parallelism_scaling.md", "tp: 16 on a2", tensor_over_hosts),
-    Rule("QC415", INFO, "graphs on decode", "seed, section 5.2", "enforce-eager: true", eager_decode),
-)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qcluster.serving.lint.ports import VARIABLES, place_of, shown
-from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Rule, Subject
+from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, rule
 from qcluster.serving.plan import Plan, PortUse
 from qcluster.serving.ports import meeting
 from qcluster.serving.settings import Placement
@@ -62,6 +62,7 @@ def _random(one: PortUse, other: PortUse) -> bool:
     return "adxl" in (one.purpose, other.purpose) or one.purpose == other.purpose == "hccl-host"
 
 
+@rule("QC306", ERROR, "deployments share no port", "issue 5; issue #11968", "port_base: 7100 in both")
 def ports(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=False):
         for one, other in _meetings(subject, shared):
@@ -77,6 +78,7 @@ def _fault(subject: Subject, shared: Shared, one: PortUse, other: PortUse) -> Fa
     return Fault(what, hint, place_of(subject, one), variable)
 
 
+@rule("QC307", WARNING, "deployments share no port by chance", "issue #4725", "check A B, on one host")
 def chance(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=False):
         for one, other in _meetings(subject, shared):
@@ -88,6 +90,7 @@ def chance(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, hint, _at(subject, shared.name), "vllm_env")
 
 
+@rule("QC416", ERROR, "deployments share no NPU", "gpustack#3352", "npus: [0, 1] in both")
 def npus(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=False):
         if both := _npus(subject.plan, shared):
@@ -101,6 +104,7 @@ def _npus(plan: Plan, shared: Shared) -> str:
     return ids(sorted(mine & theirs))
 
 
+@rule("QC308", ERROR, "deployments have names of their own", "CONTRACTS", "deployment: main in both")
 def names(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=False):
         if shared.neighbour.plan.deployment == subject.plan.deployment:
@@ -108,6 +112,7 @@ def names(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "another deployment name", _at(subject, shared.name), "deployment")
 
 
+@rule("QC309", WARNING, "what runs keeps its ports and NPUs", "issue 5", "what `up` started from here")
 def running(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=True):
         if shared.neighbour.plan.deployment == subject.plan.deployment:
@@ -125,12 +130,3 @@ def running(subject: Subject) -> Iterator[Fault]:
                 _at(subject, shared.name),
                 "npus" if both else "port_base",
             )
-
-
-RULES = (
-    Rule("QC306", ERROR, "deployments share no port", "issue 5; issue #11968", "port_base: 7100 in both", ports),
-    Rule("QC307", WARNING, "deployments share no port by chance", "issue #4725", "check A B, on one host", chance),
-    Rule("QC308", ERROR, "deployments have names of their own", "CONTRACTS", "deployment: main in both", names),
-    Rule("QC309", WARNING, "what runs keeps its ports and NPUs", "issue 5", "what `up` started from here", running),
-    Rule("QC416", ERROR, "deployments share no NPU", "gpustack#3352", "npus: [0, 1] in both", npus),
-)

@@ -8,7 +8,7 @@ from typing import Any
 from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
 from qcluster.serving.flags import spelling
-from qcluster.serving.lint.rule import ERROR, Fault, Rule, Seat, Subject
+from qcluster.serving.lint.rule import ERROR, Fault, Seat, Subject, rule
 
 
 def pairs(subject: Subject) -> Iterator[tuple[Seat, Seat]]:
@@ -35,6 +35,7 @@ def sides(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if all(isinstance(side, dict) for side in found.values()) else {}
 
 
+@rule("QC203", ERROR, "own sizes in the KV config", "issue #8345", "kv-transfer-config: {…dp_size: 8}")
 def own_side(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         stated = sides(point_to_point(seat)).get(seat.instance.role, {})
@@ -45,6 +46,7 @@ def own_side(subject: Subject) -> Iterator[Fault]:
                 yield Fault(what, hint, seat.placement, "vllm_args")
 
 
+@rule("QC204", ERROR, "the other side's sizes in the KV config", "issue #8442", "…decode: {tp_size: 4}")
 def other_side(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         for seat, other in ((prefill, decode), (decode, prefill)):
@@ -75,6 +77,7 @@ def _other_ranks(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, _SAME, seat.placement, "vllm_args")
 
 
+@rule("QC205", ERROR, "both sides in the KV config", "mooncake_connector.py", "kv-transfer-config: {…}")
 def missing_sides(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         config = point_to_point(seat)
@@ -83,6 +86,7 @@ def missing_sides(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "each needs dp_size and tp_size", seat.placement, "vllm_args")
 
 
+@rule("QC213", ERROR, "kv_role fits the role", "mooncake_connector.py", "kv_role: kv_consumer")
 def kv_role(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         role = seat.config("kv-transfer-config").get("kv_role")
@@ -93,13 +97,3 @@ def kv_role(subject: Subject) -> Iterator[Fault]:
         elif wanted and seat.config("kv-transfer-config") and role not in (wanted, "kv_both"):
             what = f"kv_role is {role} on {seat.instance.role}"
             yield Fault(what, f"it is {wanted}", seat.placement, "vllm_args")
-
-
-RULES = (
-    Rule("QC203", ERROR, "own sizes in the KV config", "issue #8345", "kv-transfer-config: {…dp_size: 8}", own_side),
-    Rule("QC204", ERROR, "the other side's sizes in the KV config", "issue #8442", "…decode: {tp_size: 4}", other_side),
-    Rule(
-        "QC205", ERROR, "both sides in the KV config", "mooncake_connector.py", "kv-transfer-config: {…}", missing_sides
-    ),
-    Rule("QC213", ERROR, "kv_role fits the role", "mooncake_connector.py", "kv_role: kv_consumer", kv_role),
-)
