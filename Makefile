@@ -61,7 +61,7 @@ hosts: setup     ## as root: real Docker engines and a registry on hosts in netw
 bench: setup     ## compare with ansible, mitogen, pyinfra and the bare channel
 	$(BIN)/python benchmarks/run.py
 
-docs: setup      ## the documentation as a site in site/, every link checked
+docs: setup      ## the documentation as a site in site/ that opens from disk, every link checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:           ## remove what this file made

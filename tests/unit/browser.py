@@ -40,9 +40,14 @@ def browse(folder: Path, page: str, *more: str) -> Seen:
     """The page opened from disk, as an operator opens it."""
     path = folder / "page.html"
     path.write_text(page, encoding="utf-8")
+    return visited(path.as_uri(), folder / "profile", *more)
+
+
+def visited(address: str, profile: Path, *more: str) -> Seen:
+    """The page at `address`; `profile` is the folder of this browser's own files."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "headless Chromium is needed: apt-get install chromium"
-    command = [program, *CHROMIUM, f"--user-data-dir={folder / 'profile'}", "--dump-dom", *more, path.as_uri()]
+    command = [program, *CHROMIUM, f"--user-data-dir={profile}", "--dump-dom", *more, address]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return Seen(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line])
 
