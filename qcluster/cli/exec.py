@@ -14,6 +14,9 @@ from qcluster.cli.options import RunFlags
 from qcluster.errors import InputError
 
 if TYPE_CHECKING:
+    from qcluster.cli.prefixed import Prefixed
+    from qcluster.cli.session import Session
+    from qcluster.report.serialise import Mask
     from qcluster.result import Outcome
 
 
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 def exec_(pattern: str, command: tuple[str, ...], inventory_option: str | None, **options: Any) -> int:
     """Run one command on the hosts of PATTERN. Arguments arrive as given; for pipes say: -- sh -c '…'.
 
-    Every line is shown with its host in front, as it comes. The exit code is the worst of all.
+    Every line is shown with its host in front, as it comes; secrets of the inventory are masked in it.
+    The exit code is the worst of all.
     """
     from qcluster.cli import session
 
@@ -43,9 +47,11 @@ def exec_(pattern: str, command: tuple[str, ...], inventory_option: str | None, 
         hosts = select(opened.inventory, pattern, flags.limit)
         if not hosts:
             raise InputError(f"{pattern}: no host of {opened.path} is meant")
-        outcomes = _run(opened.fleet, hosts, _command(command, options), options)
+        _learn(opened)
+        shown = _shown(hosts, opened.mask) if options["output"] == "human" else None
+        outcomes = _run(opened.fleet, hosts, _command(command, options), shown, options["forks"])
     if options["output"] == "json":
-        click.echo(json.dumps({host: _plain(outcome) for host, outcome in outcomes.items()}, indent=2))
+        click.echo(json.dumps({host: opened.mask(_plain(outcome)) for host, outcome in outcomes.items()}, indent=2))
     return _exit_code(outcomes)
 
 
@@ -55,20 +61,32 @@ def _command(argv: tuple[str, ...], options: Mapping[str, Any]) -> Any:
     return Command(argv, timeout=options["timeout"], become=Become() if options["become"] else None)
 
 
-def _run(fleet: Any, hosts: tuple[str, ...], command: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def _learn(opened: Session) -> None:
+    """What must not be shown, as in a run. Output comes in lines: each line of a secret is one, too."""
+    from qcluster.cli.hidden import secrets_known
+
+    known = list(secrets_known(opened.inventory, {}))
+    opened.mask.learn(*known, *(line for text in known for line in text.splitlines()))
+
+
+def _shown(hosts: tuple[str, ...], mask: Mask) -> Prefixed:
+    from qcluster.cli.prefixed import Prefixed
+
+    return Prefixed(hosts, sys.stdout, sys.stderr, mask)
+
+
+def _run(fleet: Any, hosts: tuple[str, ...], command: Any, shown: Prefixed | None, forks: int) -> dict[str, Any]:
     from functools import partial
 
-    from qcluster.cli.prefixed import Prefixed
     from qcluster.engine.crew import Crew
 
-    shown = Prefixed(hosts, sys.stdout, sys.stderr) if options["output"] == "human" else None
-    crew = Crew(options["forks"] or max(1, len(hosts)))
+    crew = Crew(forks or max(1, len(hosts)))
     outcomes = crew.run((host, partial(_one, fleet, host, command, shown)) for host in hosts)
     crew.dismiss()
     return {host: outcomes[host] for host in hosts}
 
 
-def _one(fleet: Any, host: str, command: Any, shown: Any) -> Any:
+def _one(fleet: Any, host: str, command: Any, shown: Prefixed | None) -> Any:
     """The outcome on one host; an unreachable host is a value like any other."""
     from qcluster.errors import UnreachableError
 

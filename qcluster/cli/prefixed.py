@@ -1,4 +1,4 @@
-"""Output of many hosts at once: whole lines, each with its host in front."""
+"""Output of many hosts at once: whole lines, each with its host in front, secrets masked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TextIO
 class Prefixed:
     """Lines of `stdout` and `stderr` of every host, as they come; never half a line of one within another's."""
 
-    def __init__(self, hosts: Sequence[str], out: TextIO, err: TextIO):
-        self._width = max(map(len, hosts), default=0)
+    def __init__(self, hosts: Sequence[str], out: TextIO, err: TextIO, mask: Callable[[Any], Any] = str):
+        self._width, self._mask = max(map(len, hosts), default=0), mask
         self._files = {"stdout": out, "stderr": err}
         self._rest: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
         self._lock = threading.Lock()
@@ -40,7 +40,8 @@ class Prefixed:
                 self._print(host, "stderr", reason.encode())
 
     def _print(self, host: str, stream: str, line: bytes) -> None:
-        print(f"{host:<{self._width}} | {line.decode('utf-8', 'replace')}", file=self._files[stream], flush=True)
+        text = self._mask(line.decode("utf-8", "replace"))
+        print(f"{host:<{self._width}} | {text}", file=self._files[stream], flush=True)
 
 
 def _reason(outcome: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -65,3 +66,29 @@ def test_without_the_password_the_value_is_refused_where_it_is_used(folder: Path
     )
     assert done.returncode == 1
     assert "a password is needed for this vault" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("output", ["human", "json"])
+def test_exec_masks_what_the_inventory_keeps_secret(folder: Path, output: str) -> None:
+    hosts = f"all:\n  hosts: {{a: {{ansible_connection: local}}}}\n  vars:\n    api_key: plain-key\n{tagged('host', 4)}"
+    (folder / "hosts.yaml").write_text(hosts)
+    said = "printf 'one %s\\ntwo %s\\n' canary-host plain-key; echo err canary-host >&2"
+    line = f"exec a -i hosts.yaml --vault-password-file password -o {output} -- sh -c"
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", *line.split(), said], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout + done.stderr
+    assert [shown.count(text) for text in ("one ***", "two ***", "err ***")] == [1, 1, 1]
+    assert "canary" not in shown
+    assert "plain-key" not in shown
+
+
+def test_exec_masks_every_line_of_a_secret(folder: Path) -> None:
+    key = "-----BEGIN KEY-----\nbWFza2Vk\n-----END KEY-----\n"
+    (folder / "hosts.yaml").write_text(f"all: {{hosts: {{a: {{ansible_connection: local, key_secret: {json.dumps(key)}}}}}}}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", "exec", "a", "-i", "hosts.yaml", "--", "printf", "%s", key],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "a | ***\n" * 3
