@@ -86,7 +86,8 @@ def test_exec_masks_what_the_inventory_keeps_secret(folder: Path, output: str) -
 
 def test_exec_masks_every_line_of_a_secret(folder: Path) -> None:
     key = "-----BEGIN KEY-----\nbWFza2Vk\n-----END KEY-----\n"
-    (folder / "hosts.yaml").write_text(f"all: {{hosts: {{a: {{ansible_connection: local, key_secret: {json.dumps(key)}}}}}}}\n")
+    hosts = {"all": {"hosts": {"a": {"ansible_connection": "local", "key_secret": key}}}}
+    (folder / "hosts.yaml").write_text(json.dumps(hosts))
     done = subprocess.run(
         [sys.executable, "-m", "qcluster", "exec", "a", "-i", "hosts.yaml", "--", "printf", "%s", key],
         cwd=folder, capture_output=True, text=True, check=False,
