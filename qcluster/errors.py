@@ -36,7 +36,10 @@ class QclusterError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake in an input: where it is, what is wrong, and what to do next."""
+    """One mistake in an input: where it is, what is wrong, and what to do next.
+
+    A second line of `hint` is a command: it is told on a line of its own, to be copied.
+    """
 
     file: str
     line: int
@@ -47,7 +50,9 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         parts = [part for part in (place, self.path, self.what) if part]
-        return ": ".join(parts) + (f" ({self.hint})" if self.hint else "")
+        words, _, command = self.hint.partition("\n")
+        next_step = f"; {words}:\n  {command}" if command else f" ({words})" if words else ""
+        return ": ".join(parts) + next_step
 
 
 class InputError(QclusterError):

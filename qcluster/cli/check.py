@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -90,7 +90,7 @@ def started() -> Iterator[Neighbour]:
 
 def _lines(found: Checked) -> Iterator[str]:
     """Remarks first, errors last: nearest to the prompt."""
-    yield from (f"ignored  {one}: {one.ignored}" for one in found.findings if one.ignored)
+    yield from (f"ignored  {replace(one, hint='')}: {one.ignored}" for one in found.findings if one.ignored)
     yield from (f"{one.severity:<8} {one}" for one in found.findings if not one.ignored and one.severity != "error")
     refused = [one for one in found.findings if one.severity == "error" and not one.ignored]
     errors = [*((one, str(one)) for one in found.problems), *((one.problem, str(one)) for one in refused)]

@@ -10,13 +10,10 @@ from typing import Any
 from qcluster.diagnose.ports_in_use import in_use
 from qcluster.serving import catalogue
 from qcluster.serving.claims import Claim, read_npus, read_ports
-from qcluster.serving.ports import spans
+from qcluster.serving.ports import reserving, spans
 from qcluster.serving.situation import holds
 
 GIB = 1024 * 1024
-IMAGE_ROOM = 25 * GIB
-"""Free KiB wanted for an image: about 20 GB once unpacked."""
-
 ENGINE_MEMORY = 2 * GIB
 """Free KiB of host memory wanted for an engine, apart from its weights."""
 CLOCK_SKEW = 30.0
@@ -95,7 +92,7 @@ class Question:
 def judge(question: Question) -> tuple[Finding, ...]:
     """Everything that stands in the way, errors first."""
     checks = (
-        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _room, _memory, _driver, _driver_needs, _cann,
+        _docker, _hardware, _npus, _busy, _health, _ports, _reserved, _memory, _driver, _driver_needs, _cann,
         _clock, _hccn, _foreign, _others,
     )  # fmt: skip
     found = [finding for check in checks for finding in check(question)]
@@ -174,10 +171,7 @@ def _reserved(q: Question) -> Iterator[Finding]:
     if free:
         wanted = [(use["first"], use["first"] + use["count"] - 1) for use in free]
         what = f"the kernel may hand out planned ports ({spans(wanted)}) to other programs"
-        kept = [(first, last) for first, last in q.facts["reserved"]]  # a new list replaces the old one
-        setting = f"net.ipv4.ip_local_reserved_ports={spans([*kept, *wanted])}"
-        remedy = f"echo {setting} > /etc/sysctl.d/90-qcluster.conf && sysctl --system"
-        yield Finding("warning", "reserved-ports", what, remedy)
+        yield Finding("warning", "reserved-ports", what, reserving(spans(wanted)))
 
 
 def _covered(use: Part, reserved: Iterable[Sequence[int]]) -> bool:
@@ -187,14 +181,6 @@ def _covered(use: Part, reserved: Iterable[Sequence[int]]) -> bool:
 
 def _host_ports(q: Question) -> Iterator[Part]:
     return (use for use in q.ports if use["plane"] == "host" and use["purpose"] in LISTENED)
-
-
-def _room(q: Question) -> Iterator[Finding]:
-    free = q.facts["room_kib"].get("docker")
-    if free is not None and free < IMAGE_ROOM and q.dockered and not q.ours and not q.proxies:
-        yield Finding(
-            "warning", "disk", f"{free // GIB} GiB are free for images, about 25 are needed", "docker image prune"
-        )
 
 
 def _memory(q: Question) -> Iterator[Finding]:

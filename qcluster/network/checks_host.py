@@ -10,6 +10,7 @@ from qcluster.network.evidence import Evidence
 from qcluster.network.findings import Finding, finding, listed
 from qcluster.network.survey import HostReading, Nic
 from qcluster.network.topology import Endpoint
+from qcluster.serving.ports import joined, reserving
 
 REFUSED = ("lo", "docker", "virbr", "cni", "br-", "veth")
 """Interfaces whose address no other host reaches."""
@@ -63,25 +64,15 @@ def reserved(evidence: Evidence) -> Iterator[Finding]:
     """Ports of the plan that the kernel may hand to anybody else."""
     lacking: dict[str, list[str]] = defaultdict(list)
     for name, reading in evidence.hosts.items():
-        for first, last in _merged(evidence.topology.hosts[name].reserve):
+        uses = evidence.topology.hosts[name].reserve
+        for first, last in joined((first, first + count - 1) for first, count in uses):
             if _exposed(reading, first, last):
                 lacking[f"{first}-{last}" if last > first else str(first)].append(name)
     if lacking:
         hosts = list(dict.fromkeys(host for names in lacking.values() for host in names))
         ports = ",".join(lacking)
         seen = "\n".join(f"{host}: reserved {evidence.hosts[host].reserved}" for host in hosts)
-        yield finding("ports-not-reserved", hosts=hosts, seen=seen, detail=ports, ports=ports)
-
-
-def _merged(uses: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """(first, count) of every process as as few (first, last) as possible."""
-    runs: list[tuple[int, int]] = []
-    for first, count in sorted(uses):
-        if runs and first <= runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], max(runs[-1][1], first + count - 1))
-        else:
-            runs.append((first, first + count - 1))
-    return runs
+        yield finding("ports-not-reserved", hosts=hosts, seen=seen, detail=ports, command=reserving(ports))
 
 
 def _exposed(reading: HostReading, first: int, last: int) -> bool:

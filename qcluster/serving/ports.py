@@ -85,12 +85,26 @@ def meeting(some: Iterable[PortUse], others: Iterable[PortUse]) -> Iterator[tupl
                 yield one, other
 
 
-def spans(ranges: Iterable[tuple[int, int]]) -> str:
-    """`7100-7107,12321` for (first, last) pairs: sorted, those that touch made one. As the kernel writes port lists."""
-    merged: list[list[int]] = []
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(first, last) pairs sorted, those that touch made one."""
+    merged: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if merged and first <= merged[-1][1] + 1:
-            merged[-1][1] = max(merged[-1][1], last)
-        else:
-            merged.append([first, last])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in merged)
+            first, last = merged[-1][0], max(merged.pop()[1], last)
+        merged.append((first, last))
+    return merged
+
+
+def spans(ranges: Iterable[tuple[int, int]]) -> str:
+    """`7100-7107,12321` for (first, last) pairs, as the kernel writes port lists."""
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in joined(ranges))
+
+
+def reserving(ports: str) -> str:
+    """The command that keeps `ports` (as `spans` writes them) from being handed out, now and after a reboot.
+
+    It adds them to what the host reserves already: the kernel takes a whole list. The file is the last one read.
+    """
+    setting, file = "net.ipv4.ip_local_reserved_ports", "/etc/sysctl.d/zz-qcluster.conf"
+    had = f"$(cat /proc/sys/{setting.replace('.', '/')})"
+    return f'echo "{setting}={had},{ports}" | sed s/=,/=/ | sudo tee {file} && sudo sysctl -p {file}'

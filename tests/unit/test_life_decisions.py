@@ -24,6 +24,7 @@ from qcluster.modules.engine_restart import choose
 from qcluster.modules.npus_free import npus_free
 from qcluster.modules.preflight import of as preflight_question
 from qcluster.result import Outcome
+from qcluster.serving.ports import reserving
 from qcluster.templating import Templar
 
 HOME = "/var/lib/qcluster/small/qcluster-small"
@@ -198,7 +199,7 @@ def test_npus_of_which_nothing_can_be_read_are_not_free() -> None:
 FACTS: dict[str, Any] = {
     "hardware": "a3", "npus": [0, 1, 2, 3], "davinci": [0, 1, 2, 3], "busy": {}, "unhealthy": {}, "npu_problem": "",
     "docker": "28.2", "docker_problem": "", "containers": [], "listening": [], "ephemeral": [32768, 60999],
-    "reserved": [[36000, 36999], [60000, 60031]], "room_kib": {"docker": 10**9}, "hccn": True,
+    "reserved": [[36000, 36999], [60000, 60031]], "hccn": True,
 }  # fmt: skip
 
 
@@ -220,7 +221,6 @@ BARE = {"hardware": "", "npus": [], "davinci": [], "npu_problem": "not found", "
         ({"listening": [["10.0.0.9", 1999]], "containers": PROXY}, []),
         ({"listening": [["10.0.0.9", 1999]], "containers": [{**PROXY[0], "state": "exited"}]}, ["port"]),
         ({"containers": [{**PROXY[0], "deployment": ""}]}, ["foreign"]),
-        ({"room_kib": {"docker": 1024}}, ["disk"]),
     ],
 )
 def test_preflight_of_a_host_that_only_runs_the_proxy(tmp_path: Path, change: dict[str, Any], ids: list[str]) -> None:
@@ -245,10 +245,9 @@ def test_ports_in_use_are_one_line_a_holder_and_purpose(tmp_path: Path) -> None:
     ]
 
 
-def test_a_reserved_list_is_not_overwritten(tmp_path: Path) -> None:
+def test_ports_that_are_not_reserved_come_with_the_command_that_reserves_them(tmp_path: Path) -> None:
     (found,) = judged(document(tmp_path), "p1", {"reserved": [[60000, 60031], [8080, 8080]]})
-    setting = "net.ipv4.ip_local_reserved_ports=8080,36000-36003,60000-60031"
-    assert found.remedy == f"echo {setting} > /etc/sysctl.d/90-qcluster.conf && sysctl --system"
+    assert found.remedy == reserving("36000-36003")
 
 
 def judged(plan: dict[str, Any], name: str, change: dict[str, Any]) -> tuple[Finding, ...]:
@@ -301,7 +300,6 @@ OURS = [{"name": "qcluster-small", "state": "running", "deployment": "small", "d
         ({"listening": [["10.0.0.9", 7100]]}, []),
         ({"listening": [["0.0.0.0", 7100]], "containers": OURS}, []),
         ({"reserved": []}, ["reserved-ports"]),
-        ({"room_kib": {"docker": 1024}}, ["disk"]),
         ({"hccn": False}, ["hccn"]),
         ({"memory_available_kib": 1024}, ["memory"]),
         ({"driver": "24.1.rc3"}, ["driver"]),

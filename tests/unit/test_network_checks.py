@@ -14,6 +14,7 @@ from qcluster.network.matrix import Ends
 from qcluster.network.survey import Nic, port_ranges
 from qcluster.network.topology import Endpoint
 from qcluster.network.verdict import explanation, survey_findings
+from qcluster.serving.ports import reserving
 
 BAD = Npu("node-1", 2)
 
@@ -213,7 +214,7 @@ def test_reserved_ports():
     found = replace(found, topology=replace(found.topology, hosts=ends))
     assert told(found) == []
     item = one(spoil_host(found, "node-0", reserved=((60000, 60031),)))
-    assert item.remedy == "sysctl -w net.ipv4.ip_local_reserved_ports=36000-36031"
+    assert item.remedy.endswith(reserving("36000-36031"))
     assert told(spoil_host(found, "node-0", reserved=(), ephemeral=(10000, 20000))) == []
 
 

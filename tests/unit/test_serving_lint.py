@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from serving_inventories import written
 from qcluster.serving.lint.check import RULES, Finding, check
 from qcluster.serving.lint.rule import Neighbour
 from qcluster.serving.planner import draft
+from qcluster.serving.ports import reserving
 
 ROOT = Path(__file__).parent.parent.parent
 CASES: dict[str, Any] = yaml.safe_load((ROOT / "tests/cases/serving/lint.yml").read_text(encoding="utf-8"))
@@ -236,3 +239,25 @@ all:
     assert found["QC410"].ignored == "one replica is enough for this test"
     assert found["QC111"].ignored == ""
     assert (found["QC100"].line, found["QC100"].severity) == (6, "warning")
+
+
+@pytest.mark.parametrize(("had", "kept"), [("", "36000-36015"), ("8080,60000-60031", "8080,60000-60031,36000-36015")])
+def test_reserving_ports_keeps_those_that_are_reserved_already(tmp_path: Path, had: str, kept: str) -> None:
+    """The printed command, run as it is copied, but for where it reads and writes, and for root's rights."""
+    (tmp_path / "had").write_text(had + "\n")
+    command = reserving("36000-36015").replace("/etc/sysctl.d/", f"{tmp_path}/")
+    command = command.replace("/proc/sys/net/ipv4/ip_local_reserved_ports", f"{tmp_path}/had")
+    for name, text in {"sudo": 'exec "$@"', "sysctl": f'cat "$2" > {tmp_path}/now'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(["sh", "-c", command], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True)
+    setting = f"net.ipv4.ip_local_reserved_ports={kept}\n"
+    assert (tmp_path / "zz-qcluster.conf").read_text() == (tmp_path / "now").read_text() == setting
+    assert "\n" not in command
+
+
+def test_a_command_stands_on_a_line_of_its_own(tmp_path: Path) -> None:
+    (found,) = (one for one in findings(tmp_path, {}) if one.rule == "QC304")
+    where, command = str(found).split("\n")
+    assert where.endswith("outgoing connections; reserve them on each of these hosts:")
+    assert command.startswith("  echo ")

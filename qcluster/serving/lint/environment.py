@@ -136,7 +136,7 @@ def connect_timeout(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"HCCL_CONNECT_TIMEOUT is {limit}", "120 to 7200 s", seat.placement, "vllm_env")
 
 
-@rule("QC514", INFO, "ip is a number", "HCCL documentation", "ansible_host: p1.local")
+@rule("QC514", WARNING, "ip is a number", "HCCL documentation", "ansible_host: p1.local")
 def named_address(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if seat.placement.variables.get("ansible_connection") == "lab":
@@ -144,8 +144,10 @@ def named_address(subject: Subject) -> Iterator[Fault]:
         try:
             ipaddress.ip_address(seat.instance.address)
         except ValueError:
-            what = f"the address of {seat.instance.host} is {seat.instance.address!r}, HCCL_IF_IP wants a number"
-            yield Fault(what, "set ip", seat.placement, "ip")
+            named = seat.instance.address == seat.instance.host
+            what = "no address is given" if named else f"the address is {seat.instance.address!r}"
+            what += ", and HCCL_IF_IP wants a number"
+            yield Fault(what, "set ip: the address that the other hosts reach", seat.placement, "ip")
 
 
 @rule("QC515", ERROR, "every host has its address", "issue 4", "ansible_host: 10.0.0.1 twice")

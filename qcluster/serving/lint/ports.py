@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
 from qcluster.serving.plan import PortUse
-from qcluster.serving.ports import meeting, overlaps, spans
+from qcluster.serving.ports import meeting, overlaps, reserving, spans
 from qcluster.serving.settings import Placement
 
 EPHEMERAL = (32768, 60999)
@@ -106,19 +106,12 @@ def ephemeral(subject: Subject) -> Iterator[Fault]:
     ports = spans((use.first, use.last) for use in inside)
     what = f"ports {ports} lie in the range that Linux gives to outgoing connections"
     for placement in {use.host: place_of(subject, use) for use in reversed(inside)}.values():
-        yield Fault(what, RESERVE.format(ports), placement, "kv_port")
+        yield Fault(what, f"reserve them on each of these hosts\n{reserving(ports)}", placement, "kv_port")
 
 
 def _exposed(use: PortUse) -> bool:
     low, high = EPHEMERAL
     return use.plane == "host" and use.purpose != "adxl" and low <= use.last and use.first <= high
-
-
-RESERVE = (
-    "kept={}; had=$(sysctl -n net.ipv4.ip_local_reserved_ports); "
-    'echo "net.ipv4.ip_local_reserved_ports=${{had:+$had,}}$kept" > /etc/sysctl.d/90-qcluster.conf && sysctl --system'
-)
-"""Adds to what the host reserves already, and holds after a reboot."""
 
 
 @rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80")
