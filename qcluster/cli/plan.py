@@ -42,7 +42,7 @@ def plan(
     """Show every process a deployment will have, before any host is touched."""
     choice = Choice(inventory_path, inventory_option, extra_vars=parse_extra(rest["extra"]))
     if rest["diff"]:
-        return _diff(choice, form == "json")
+        return _diff(choice, form == "json", not rest["no_lint"])
     made = _made(choice, rest["resolve"], not rest["no_lint"])
     if folder:
         _write_scripts(made, folder)
@@ -89,14 +89,13 @@ def _facts(fleet: Any, host: Any) -> Any:
     return host_facts(as_facts(state, host.address), host, strict=True)
 
 
-def _diff(choice: Choice, as_json: bool) -> int:
+def _diff(choice: Choice, as_json: bool, lint: bool) -> int:
     from dataclasses import asdict
 
-    from qcluster.serving import show
+    from qcluster.serving import make_plan, show
 
-    with opened(choice, RunFlags()) as session:
-        assert session.plan is not None
-        rows = _differences(session.plan, session.fleet)
+    with opened(choice, RunFlags(), planned=lint) as session:
+        rows = _differences(session.plan or make_plan(session.inventory, lint=False), session.fleet)
     head = ("HOST", "CONTAINER", "STATE", "PLANNED", "RUNNING", "UP WOULD")
     cells = [(one.host, one.container, one.state, one.planned or "-", one.found or "-", one.action) for one in rows]
     document = [{**asdict(one), "action": one.action} for one in rows]
@@ -111,7 +110,7 @@ def _differences(made: Plan, fleet: Any) -> list[Any]:
     from qcluster.facts import docker
     from qcluster.serving.difference import Running, difference
 
-    names = list(dict.fromkeys([*(host.name for host in made.hosts), *([made.proxy.host] if made.proxy else [])]))
+    names = [host.name for host in made.hosts]  # the proxy's host is one of them
     question = docker.containers()
 
     def ask(name: str) -> list[Running] | UnreachableError:

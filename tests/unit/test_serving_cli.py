@@ -84,6 +84,16 @@ def test_lint_refuses_unless_told(run, tmp_path: Path) -> None:  # type: ignore[
     assert run("plan", str(path), "--no-lint").code == 0
 
 
+def test_a_refused_plan_is_compared_when_told(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "i.yaml"
+    away = "{ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: root, hardware: a3, dcp: 3}"
+    path.write_text(f"all:\n  children:\n    standalone:\n      hosts:\n        s1: {away}\n")
+    refused = run("plan", str(path), "--diff")
+    assert refused.code == 2 and "QC412" in refused.err and refused.out == ""
+    compared = run("plan", str(path), "--diff", "--no-lint")
+    assert compared.code == 3 and "the host was not reached" in compared.out and "QC412" not in compared.err
+
+
 def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     clean = run("check", example("1p1d"))
     assert clean.code == 0 and "0 errors, 0 warnings" in clean.out
