@@ -124,6 +124,18 @@ class CommandRan(Event):
 
 
 @dataclass(frozen=True)
+class OperatorAsked(Event):
+    """A task waits for somebody at the terminal: reports write nothing there until `OperatorAnswered`."""
+
+    question: str
+
+
+@dataclass(frozen=True)
+class OperatorAnswered(Event):
+    """The answer was typed, or the question given up. What was typed is the task's own result."""
+
+
+@dataclass(frozen=True)
 class PlayFinished(Event):
     play: str
 

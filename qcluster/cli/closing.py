@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qcluster.errors import was_interrupted
 from qcluster.events import Event, HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status
 
@@ -48,6 +49,16 @@ def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) ->
         yield from stopped(plan, told, inventory, code)
     elif verb in ("up", "smoke") and not code:
         yield served(plan, told)
+
+
+OWN_WORDS = ("up", "scale", "bench", "eval", "supervise")
+"""These say themselves how an interrupted run goes on."""
+
+
+def interrupted(verb: str, code: int) -> Iterator[str]:
+    """After Ctrl-C or a signal: that the run is not whole, and what becomes of what it began."""
+    if was_interrupted(code) and verb not in OWN_WORDS:
+        yield "interrupted: nothing more was begun; what runs on the hosts already goes on to its own end"
 
 
 def served(plan: Plan, told: Told) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcluster.cli.closing import Told, last_words
+from qcluster.cli.closing import Told, interrupted, last_words
 from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.options import RunFlags
 from qcluster.cli.stopping import stoppable
@@ -177,6 +177,8 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     session.unreachable.update(told.unreachable)
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)
+    for line in interrupted(verb, code):
+        click.echo(line, err=True)
     if session.plan and not flags.check and flags.output == "human" and not (flags.limit and verb != "down"):
         for line in last_words(session.plan, verb, told, session.path, code):
             click.echo(line, err=bool(code))

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from qcluster.events import OperatorAnswered, OperatorAsked
+from qcluster.modules import terminal
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-
-
-def _ask(text: str, echo: bool) -> str:
-    """What the operator types; nothing where there is nobody (Ansible goes on, too)."""
-    if not sys.stdin.isatty():
-        return ""
-    if not echo:
-        return getpass.getpass(text)
-    return input(text)
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Ansible's `pause`; the engine runs it once and gives every host the result."""
+    """Ansible's `pause`; the engine runs it once, for the first host, and the others wait."""
 
     once: bool = True
     supports_check: bool = True
-    ask: Callable[[str, bool], str] = _ask
+    ask: Callable[[str, bool, Callable[[], bool]], str] = terminal.ask
     now: Callable[[], datetime] = datetime.now
     spec: Spec = field(
         default_factory=lambda: Spec(
@@ -47,15 +38,22 @@ class Pause:
         begun, start = self.now(), reach.clock()
         typed = ""
         if seconds is None:
-            typed = self.ask(
-                f"{call.args['prompt'] or 'Press enter to continue, Ctrl+C to interrupt'}: ", call.args["echo"]
-            )
+            typed = self._typed(call, reach)
         else:
             _wait(reach, seconds)
         took = reach.clock() - start
         return Report(
             values={**_said(call.args, took), "start": str(begun), "stop": str(self.now()), "user_input": typed}
         )
+
+    def _typed(self, call: Call, reach: Reach) -> str:
+        """The answer; from the question to it nothing else is written to the terminal."""
+        question = call.args["prompt"] or "Press enter to continue, Ctrl+C to interrupt"
+        reach.emit(OperatorAsked(reach.clock(), question))
+        try:
+            return self.ask(f"{question}: ", call.args["echo"], reach.cancelled)
+        finally:
+            reach.emit(OperatorAnswered(reach.clock()))
 
 
 def _seconds(args: Any) -> int | None:

@@ -13,6 +13,8 @@ from qcluster.events import (
     HostRetrying,
     HostTally,
     ItemFinished,
+    OperatorAnswered,
+    OperatorAsked,
     PlayStarted,
     Progress,
     RunFinished,
@@ -21,6 +23,7 @@ from qcluster.events import (
 from qcluster.result import Diff, Status, TaskResult
 
 COLOURS = {"ok": "32", "changed": "33", "skipped": "36", "failed": "31;1", "unreachable": "31;1", "ignored": "35"}
+COUNTERS = tuple(HostTally.__dataclass_fields__)
 SLOW = 1.0
 """Seconds from which a task's duration is worth a reader's eye."""
 
@@ -40,7 +43,7 @@ class Style:
 
 
 class Lines:
-    """Turns one event after another into lines. It remembers only each task's heading."""
+    """Turns one event after another into lines. While the operator is asked something they are held back."""
 
     def __init__(self, style: Style):
         self.style = style
@@ -49,11 +52,19 @@ class Lines:
         self._told: dict[str, str] = {}
         self._items: set[tuple[str, str]] = set()
         self._reached: dict[tuple[str, str], str] = {}
+        self._held: list[str] | None = None
 
-    def of(self, event: Event) -> Iterator[str]:
+    def of(self, event: Event) -> list[str]:
         handler = getattr(self, f"_of_{type(event).__name__}", None)
-        if handler:
-            yield from handler(event)
+        lines = list(handler(event)) if handler else []
+        if isinstance(event, OperatorAsked):
+            self._held = []
+        elif isinstance(event, OperatorAnswered | RunFinished):
+            lines, self._held = [*(self._held or []), *lines], None
+        elif self._held is not None:
+            self._held += lines
+            return []
+        return lines
 
     def _of_PlayStarted(self, event: PlayStarted) -> Iterator[str]:
         if not self.style.quiet:
@@ -150,12 +161,14 @@ def named(role: str, task: str) -> str:
 
 
 def recap(tallies: Mapping[str, HostTally], style: Style) -> Iterator[str]:
-    """One line a host with Ansible's counters, in Ansible's order and words."""
-    width = max((len(host) for host in tallies), default=0)
-    for host, tally in tallies.items():
-        counters = {name: getattr(tally, name) for name in HostTally.__dataclass_fields__}
+    """One line a host with Ansible's counters, in Ansible's order and words; as narrow as they can be."""
+    rows = {host: [f"{name}={getattr(tally, name)}" for name in COUNTERS] for host, tally in tallies.items()}
+    widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
+    width = max(map(len, tallies), default=0)
+    for host, row in rows.items():
+        tally = tallies[host]
         kind = "failed" if tally.failed or tally.unreachable else "changed" if tally.changed else "ok"
-        text = " ".join(f"{name}={count:<4}" for name, count in counters.items()).rstrip()
+        text = " ".join(f"{cell:<{room}}" for cell, room in zip(row, widths, strict=True)).rstrip()
         yield f"{style.paint(f'{host:<{width}}', kind)} : {text}"
 
 

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from qcluster.events import Event, Progress
+from qcluster.events import Event, OperatorAnswered, OperatorAsked, Progress
 from qcluster.report.board import Board, Moving, Pinned, by_milestone, gathered
 from qcluster.report.lines import Lines, Style
 from qcluster.report.spans import Span
@@ -40,12 +40,15 @@ class LiveReporter:
         self._expected = expected or Expected()
         self._turn = threading.Lock()  # events come from the engine's threads, drawing is done in rich's
         self._console = Console(file=stream)
-        self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=REFRESH, transient=True)
-        self._live.start()
+        self._live = self._drawing()
 
     def __call__(self, event: Event) -> None:
         with self._turn:
             self._board.take(event)
+        if isinstance(event, OperatorAsked):
+            self._live.stop()  # a board would be drawn over the question, and over what is typed
+        elif isinstance(event, OperatorAnswered):
+            self._live = self._drawing()
         if isinstance(event, Progress) and event.kind in ON_THE_BOARD:
             return
         for line in self._lines.of(event):
@@ -54,6 +57,12 @@ class LiveReporter:
 
     def close(self) -> None:
         self._live.stop()
+
+    def _drawing(self) -> Live:
+        """A board from here on. One that was stopped would be drawn again where it stood, over lines since then."""
+        live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=REFRESH, transient=True)
+        live.start()
+        return live
 
     def _draw(self) -> RenderableType:
         width, height = self._console.size

@@ -18,6 +18,8 @@ from qcluster.events import (
     HostStarted,
     HostTally,
     ItemFinished,
+    OperatorAnswered,
+    OperatorAsked,
     PlayStarted,
     Progress,
     RunFinished,
@@ -65,8 +67,25 @@ def test_a_failure_says_host_task_and_every_line_of_its_message() -> None:
 
 
 def test_the_recap_has_ansibles_counters_in_ansibles_order() -> None:
-    expected = "ok=1    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0"
-    assert lines(Style())[-2] == f"a : {expected}"
+    assert lines(Style())[-2] == "a : ok=1 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0"
+
+
+def test_the_counters_of_a_recap_stand_below_each_other() -> None:
+    tallies = {"a": HostTally(ok=1), "b12": HostTally(ok=120, failed=1)}
+    first, second = lines(Style(), [RunFinished(4.0, 1, tallies, 3.0)])[-2:]
+    assert first.startswith("a   : ok=1   changed=0 ")
+    assert second.startswith("b12 : ok=120 changed=0 ")
+
+
+def test_while_the_operator_is_asked_something_nothing_is_written() -> None:
+    asked, failed = OperatorAsked(2.0, "Go on"), finished("b", Status.FAILED, message="disk full")
+    reader = Lines(Style())
+    assert [list(reader.of(event)) for event in (asked, failed)] == [[], []]
+    assert any("disk full" in line for line in reader.of(OperatorAnswered(3.0)))
+    assert reader.of(failed) != []
+    reader.of(asked)
+    reader.of(failed)
+    assert any("disk full" in line for line in reader.of(RunFinished(4.0, 1, {}, 3.0))), "a run that was killed"
 
 
 def test_quiet_shows_failures_and_the_recap_only() -> None:

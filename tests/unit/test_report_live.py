@@ -13,6 +13,8 @@ from qcluster.events import (
     Event,
     HostFinished,
     HostStarted,
+    OperatorAnswered,
+    OperatorAsked,
     PlayStarted,
     Progress,
     RunFinished,
@@ -173,6 +175,23 @@ def test_the_view_of_a_whole_run_ends_without_the_board() -> None:
     assert "failed      node-001" in text
     assert "of about 1:00" in text, "the board was drawn"
     assert stream.getvalue().rstrip().endswith("\x1b[2K"), "and wiped"
+
+
+def test_a_question_is_not_drawn_over() -> None:
+    stream = Terminal()
+    reporter = human(stream, TERMINAL, Style())
+    for event in started(2):
+        reporter(event)
+    reporter(OperatorAsked(12.0, "Go on"))
+    asked = len(stream.getvalue())
+    assert stream.getvalue().endswith("\x1b[2K"), "the board is wiped first"
+    reporter(finished("node-001", 13.0, status=Status.FAILED, message="no disk"))
+    assert len(stream.getvalue()) == asked
+    reporter(OperatorAnswered(14.0))
+    reporter.close()
+    since = stream.getvalue()[asked:]
+    assert "no disk" in since and "up · 2 hosts" in since
+    assert "\x1b[1A" not in since.split("no disk")[0], "nothing above the board is touched"
 
 
 @pytest.mark.parametrize(
