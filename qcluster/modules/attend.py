@@ -13,7 +13,7 @@ from qcluster.facts.follow import Frames, Watched, follow
 from qcluster.modules.base import Reach
 from qcluster.transport.base import Transport
 
-PATIENCE = 5
+PATIENCE = 2
 """How often in a row a lost connection is opened again before the host counts as lost."""
 
 

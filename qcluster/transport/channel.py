@@ -13,7 +13,7 @@ from qcluster.transport.base import OnOutput
 from qcluster.transport.script import LINGER, QUIET, apart, signal_of
 from qcluster.transport.session import Session
 from qcluster.transport.streams import STDERR, STDOUT
-from qcluster.transport.wire import exit_signal
+from qcluster.transport.wire import exit_signal, why_ended
 
 LATE = 15
 """Seconds past a command's own deadline after which a silent host counts as lost."""
@@ -29,7 +29,7 @@ def run_in_channel(session: Session, command: Command, on_output: OnOutput | Non
     if feeder:
         feeder.join()
     if code == -1 and not signal:
-        raise EOFError("no exit status")
+        raise EOFError(why_ended(session.channel) or "no exit status")
     if not session.begun:
         raise session.never_began()
     out, err = (session.tapes[name].take() for name in (STDOUT, STDERR))

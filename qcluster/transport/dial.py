@@ -38,7 +38,7 @@ def dial(target: Target, ring: Keyring, gateway: Wire | None = None, early: Earl
     except BaseException:
         wire.close()
         raise
-    wire.settle()
+    wire.settle(target.alive)
     return wire
 
 

@@ -42,7 +42,8 @@ class Sessions:
             for wire in self._wires:
                 if wire.is_active() and fits(wire):
                     return wire
-            wire = self._dial(self._seen)
+            seen, self._seen = self._seen, False  # a host that did not come back is not waited for again
+            wire = self._dial(seen)
             self._seen = True
             with self._lock:
                 self._wires = [*(old for old in self._wires if old.is_active()), wire]

@@ -18,6 +18,22 @@ CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection, Ansible's default."""
 
 
+@dataclass(frozen=True)
+class Alive:
+    """How long a host may stay silent: every `interval` seconds without a word it is asked for one, and after `count`
+    questions without an answer the connection is lost. A long command on a healthy host says nothing; its sshd answers.
+
+    An interval or a count of 0: never asked. The words are those of ssh_config(5), ServerAliveInterval.
+    """
+
+    interval: float = 10.0
+    count: int = 3
+
+    @property
+    def asks(self) -> bool:
+        return self.interval > 0 and self.count > 0
+
+
 class HostKeys(StrEnum):
     """What to do with a host key that no known_hosts file holds. A changed key is refused in every case."""
 
@@ -44,6 +60,8 @@ class Settings:
     known_hosts: tuple[Path, ...] = ()
     jump: str = ""
     connect_timeout: float | None = None
+    alive_interval: float | None = None
+    alive_count: int | None = None
     become: Become | None = None
     become_password: Secret | None = None
     ssh_config: Path | None = None
@@ -80,6 +98,8 @@ class _Reader:
             known_hosts=args.known_hosts,
             jump=args.jump,
             connect_timeout=args.connect_timeout or self.number("ansible_timeout", "ansible_ssh_timeout"),
+            alive_interval=args.alive_interval,
+            alive_count=args.alive_count,
             become=self.become(),
             become_password=self.become_password(),
             ssh_config=ssh_config,

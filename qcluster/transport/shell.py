@@ -16,7 +16,7 @@ from qcluster.transport.channel import patience
 from qcluster.transport.script import QUIET, SHELL, mark_line, signal_of
 from qcluster.transport.session import Session
 from qcluster.transport.streams import STDERR, STDOUT
-from qcluster.transport.wire import exit_signal
+from qcluster.transport.wire import exit_signal, why_ended
 
 
 class Shell:
@@ -81,7 +81,7 @@ class Shell:
         self.fresh = False
         channel = self._session.channel
         if not channel.get_transport().is_active():
-            raise EOFError("the connection was lost")
+            raise EOFError(why_ended(channel))
         channel.status_event.wait(1)
         return Outcome(command, -1, out, err, exit_signal(channel) or "HUP", elapsed)
 

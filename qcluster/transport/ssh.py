@@ -34,7 +34,8 @@ class SshTransport:
             return self._in_channel(command, on_output) if text is None else self._in_shell(command, text)
         except (SSHException, EOFError, OSError) as error:
             self._sessions.forget_lost()
-            what = f"the connection was lost while a command ran; it may have taken effect ({error})"
+            why = f" ({error})" if str(error) else ""
+            what = f"the connection was lost while a command ran; it may have taken effect{why}"
             raise ConnectionDropped(self._host, what) from error
 
     def _in_shell(self, command: Command, text: str) -> Outcome:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -18,6 +19,8 @@ class SshArgs:
     connect_timeout: int | None = None
     identity_files: tuple[Path, ...] = ()
     port: int | None = None
+    alive_interval: int | None = None
+    alive_count: int | None = None
 
 
 _LETTERS = {"J": "proxyjump", "i": "identityfile", "p": "port"}
@@ -34,7 +37,7 @@ def read_args(
     """Read one string of arguments on top of `before`. Returns what holds then and the problems found."""
     found, wrong = before or SshArgs(), []
     try:
-        words = shlex.split(text)
+        words = _words(text)
     except ValueError as error:
         return found, [f"cannot be split into words: {error}"]
     for option, value in _options(words):
@@ -47,7 +50,13 @@ def read_args(
     return found, wrong
 
 
-def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=64)
+def _words(text: str) -> tuple[str, ...]:
+    """Hundreds of hosts share one text."""
+    return tuple(shlex.split(text))
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Pairs of option and value: `-o Name=value`, `-oName=value`, `-o 'Name value'`, `-J value`, …"""
     rest = iter(words)
     for word in rest:
@@ -84,6 +93,11 @@ def _host_keys(found: SshArgs, value: str) -> SshArgs:
     return replace(found, host_keys=found.host_keys or value)
 
 
+def _once(found: SshArgs, field: str, number: int) -> SshArgs:
+    """0 says something, too."""
+    return found if getattr(found, field) is not None else replace(found, **{field: number})
+
+
 def _paths(value: str) -> tuple[Path, ...]:
     return tuple(Path(word).expanduser() for word in value.split())
 
@@ -95,5 +109,10 @@ _READERS: dict[str, Callable[[SshArgs, str], SshArgs]] = {
     "connecttimeout": lambda f, v: replace(f, connect_timeout=f.connect_timeout or _number(v, "ConnectTimeout")),
     "identityfile": lambda f, v: replace(f, identity_files=(*f.identity_files, Path(v).expanduser())),
     "port": lambda f, v: replace(f, port=f.port or _number(v, "Port")),
+    "serveraliveinterval": lambda f, v: _once(f, "alive_interval", _number(v, "ServerAliveInterval")),
+    "serveralivecountmax": lambda f, v: _once(f, "alive_count", _number(v, "ServerAliveCountMax")),
 }
-_NAMES = ("ProxyJump", "UserKnownHostsFile", "StrictHostKeyChecking", "ConnectTimeout", "IdentityFile", "Port")
+_NAMES = (
+    "ProxyJump", "UserKnownHostsFile", "StrictHostKeyChecking", "ConnectTimeout", "IdentityFile", "Port",
+    "ServerAliveInterval", "ServerAliveCountMax",
+)  # fmt: skip

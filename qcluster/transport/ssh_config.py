@@ -16,7 +16,7 @@ _ASK_TIMEOUT = 30
 
 _SAYS_SOMETHING = re.compile(
     r"^\s*(hostname|user|port|identityfile|identitiesonly|proxyjump|proxycommand|hostkeyalias|userknownhostsfile"
-    r"|globalknownhostsfile|stricthostkeychecking|connecttimeout|match)[\s=]",
+    r"|globalknownhostsfile|stricthostkeychecking|connecttimeout|serveraliveinterval|serveralivecountmax|match)[\s=]",
     re.IGNORECASE | re.MULTILINE,
 )
 _INCLUDE = re.compile(r"^\s*include[\s=]+(.+)$", re.IGNORECASE | re.MULTILINE)

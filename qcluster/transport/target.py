@@ -7,12 +7,12 @@ import hashlib
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from qcluster.errors import InputError, Problem
 from qcluster.secret import Secret
-from qcluster.transport.settings import CONNECT_TIMEOUT, HostKeys, Settings
+from qcluster.transport.settings import CONNECT_TIMEOUT, Alive, HostKeys, Settings
 from qcluster.transport.ssh_config import Answer, configured
 
 _DEFAULT_IDENTITIES = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -44,6 +44,7 @@ class Target:
     host_key_alias: str = ""
     jump: tuple[Target, ...] = ()
     connect_timeout: float = CONNECT_TIMEOUT
+    alive: Alive = field(default_factory=Alive)
 
 
 def resolve(settings: Settings, hops: int = 0) -> Target:
@@ -67,11 +68,22 @@ def resolve(settings: Settings, hops: int = 0) -> Target:
         host_key_alias=said.text("hostkeyalias"),
         jump=_jump(settings, said, hops),
         connect_timeout=settings.connect_timeout or float(said.text("connecttimeout") or CONNECT_TIMEOUT),
+        alive=_alive(settings, said),
     )
 
 
 def _own_known_hosts() -> tuple[Path, ...]:
     return (Path.home() / ".ssh/known_hosts", Path.home() / ".ssh/known_hosts2")
+
+
+def _alive(settings: Settings, said: _Said) -> Alive:
+    """`ssh -G` tells 0, OpenSSH's default, also where nobody wrote it: then this tool's own interval holds."""
+    interval = said.number("serveraliveinterval") or Alive.interval
+    count = said.number("serveralivecountmax") or Alive.count
+    return Alive(
+        interval if settings.alive_interval is None else settings.alive_interval,
+        count if settings.alive_count is None else settings.alive_count,
+    )
 
 
 class _Said:
@@ -100,6 +112,11 @@ class _Said:
     def text(self, option: str) -> str:
         value = self._answer.get(option, [""])[0]
         return "" if value == "none" else value
+
+    def number(self, option: str) -> int:
+        """0 where nothing, or no whole number, is said."""
+        value = self.text(option)
+        return int(value) if value.isdigit() else 0
 
     def paths(self, option: str) -> tuple[Path, ...]:
         return tuple(Path(word).expanduser() for word in self.text(option).split())

@@ -186,6 +186,38 @@ def _kill_once(ran: Path, pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def _asking(known: Path, count: int) -> str:
+    return f"-o UserKnownHostsFile={known} -o ServerAliveInterval=1 -o ServerAliveCountMax={count}"
+
+
+def test_a_host_that_hangs_while_its_kernel_still_answers_is_given_up(
+    reach: Reach, known: Path, tmp_path: Path
+) -> None:
+    transport = reach(ansible_ssh_common_args=_asking(known, 1))
+    pid, ran = _session_of(transport), [tmp_path / "in the shell", tmp_path / "in a channel"]
+    told: list[Any] = [None, lambda stream, chunk: None]
+    with ThreadPoolExecutor(2) as pool:
+        running = [
+            pool.submit(transport.run, sh('echo x >"$1"; sleep 60', str(file), timeout=10), listener)
+            for file, listener in zip(ran, told, strict=True)
+        ]
+        while not all(file.exists() for file in ran):
+            time.sleep(0.02)
+        os.kill(pid, signal.SIGSTOP)
+        errors = [one.exception() for one in running]
+    os.kill(pid, signal.SIGKILL)
+    assert [type(error) for error in errors] == [ConnectionDropped, ConnectionDropped]
+    assert all("no sign of life for 2 s" in str(error) for error in errors), errors
+    assert says_hello(transport)
+
+
+def test_a_command_may_be_silent_for_long_on_a_host_that_lives(reach: Reach, known: Path) -> None:
+    transport = reach(ansible_ssh_common_args=_asking(known, 2))
+    pid = _session_of(transport)
+    assert transport.run(sh("sleep 4; echo done")).out == "done\n"
+    assert _session_of(transport) == pid, "the connection was cut"
+
+
 def test_a_connection_lost_between_commands_is_opened_again(reach: Reach) -> None:
     transport = reach()
     pid = _session_of(transport)

@@ -11,7 +11,7 @@ from qcluster.command import Become
 from qcluster.errors import InputError
 from qcluster.inventory.connection import CONNECTION
 from qcluster.secret import Secret
-from qcluster.transport.settings import HostKeys, Settings
+from qcluster.transport.settings import Alive, HostKeys, Settings
 from qcluster.transport.ssh_args import SshArgs, read_args
 from qcluster.transport.target import resolve
 
@@ -88,6 +88,8 @@ def test_every_problem_is_reported_at_once() -> None:
         ("-o UserKnownHostsFile='/a /b'", SshArgs(known_hosts=(Path("/a"), Path("/b")))),
         ("-o StrictHostKeyChecking=no", SshArgs(host_keys="no")),
         ("-o ConnectTimeout=3 -p 5", SshArgs(connect_timeout=3, port=5)),
+        ("-o ServerAliveInterval=0 -o ServerAliveInterval=9", SshArgs(alive_interval=0)),
+        ("-o ServerAliveInterval=5 -o ServerAliveCountMax=2", SshArgs(alive_interval=5, alive_count=2)),
         ("-i /a -o IdentityFile=/b", SshArgs(identity_files=(Path("/a"), Path("/b")))),
     ],
 )
@@ -120,6 +122,15 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _target(empty: Path, **variables: Any) -> Any:
     return resolve(Settings.from_variables("h1", variables, ssh_config=empty))
+
+
+def test_who_is_silent_is_asked_as_often_as_the_arguments_then_ssh_config_say(empty: Path) -> None:
+    assert _target(empty, ansible_user="op").alive == Alive(10, 3)
+    empty.write_text("Host *\n  ServerAliveInterval 20\n  ServerAliveCountMax 5\n")
+    assert _target(empty).alive == Alive(20, 5)
+    args = "-o ServerAliveInterval=0"
+    assert _target(empty, ansible_ssh_common_args=args).alive == Alive(0, 5)
+    assert not _target(empty, ansible_ssh_common_args=args).alive.asks
 
 
 def test_defaults_are_those_of_openssh(empty: Path) -> None:
