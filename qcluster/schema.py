@@ -6,7 +6,6 @@ an error message asks for them: `place(value)`, `key_place(mapping, key)`, `item
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from qcluster.errors import InputError, Problem
+from qcluster.spelling import nearest
 
 Tag = Callable[[str, "Text"], Any]
 _MERGE = "tag:yaml.org,2002:merge"
@@ -123,8 +123,8 @@ def base_trap(text: str) -> str:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`did you mean 'x'?` for the nearest candidate, '' when none is near."""
-    near = difflib.get_close_matches(word, [str(candidate) for candidate in candidates], n=1, cutoff=0.7)
-    return f"did you mean '{near[0]}'?" if near else ""
+    near = nearest(word, map(str, candidates), cutoff=0.7)
+    return f"did you mean '{near}'?" if near else ""
 
 
 def load_yaml(path: Path, text: str | None = None, *, tags: Mapping[str, Tag] | None = None) -> Any:

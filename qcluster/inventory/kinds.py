@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from qcluster.secret import Secret
+from qcluster.spelling import nearest
 
 _DEPLOYMENT, _HOST = "deployment", "host"
 
@@ -107,8 +107,8 @@ def _source(value: Any, setting: Setting) -> str:
     word, _, rest = text.partition(" ")
     forms = {choice.partition(" ")[0]: choice.partition(" ")[2] for choice in setting.choices}
     if word not in forms:
-        near = difflib.get_close_matches(word, forms, n=1, cutoff=0.6)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(word, forms)
+        meant = f"; did you mean {near!r}?" if near else ""
         raise WrongValue(f"is {text!r}; it takes {', '.join(setting.choices)}{meant}")
     optional = text == "load"  # its file may stand in image_file
     if bool(rest) != bool(forms[word]) and not optional:

@@ -6,7 +6,6 @@ do not ask. Source: issue 1, item 2; CONTRACTS, "Variables" and "Defaults".
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from qcluster.facts import weights_pins
 from qcluster.inventory.kinds import CONVERTERS, Setting, WrongValue
 from qcluster.inventory.model import Group, Host, Inventory, Origin
 from qcluster.schema import base_trap, bool_trap
+from qcluster.spelling import all_nearest, nearest
 from qcluster.templating import Templar, TemplateError
 
 ROLES = ("prefill", "decode", "standalone")
@@ -117,8 +117,8 @@ def convert(name: str, value: Any) -> Any:
         return setting.default
     converted = CONVERTERS[setting.kind](value, setting)
     if setting.choices and setting.kind != "source" and converted not in setting.choices:
-        near = difflib.get_close_matches(str(converted), setting.choices, n=1, cutoff=0.6)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        near = nearest(str(converted), setting.choices)
+        meant = f"; did you mean {near!r}?" if near else ""
         raise WrongValue(f"is {converted!r}; it takes {', '.join(setting.choices)}{meant}")
     return converted
 
@@ -127,13 +127,7 @@ def near_miss(name: str) -> str:
     """The variable that `name` probably misspells (`x`; `x' or 'y` where both are as near), else ''."""
     if name in SETTINGS or name.startswith("ansible_"):
         return ""
-    near = difflib.get_close_matches(name, list(SETTINGS), cutoff=0.8)
-    best = max((_likeness(name, one) for one in near), default=0)
-    return "' or '".join(sorted(one for one in near if _likeness(name, one) == best))
-
-
-def _likeness(name: str, known: str) -> float:
-    return difflib.SequenceMatcher(None, known, name).ratio()
+    return "' or '".join(all_nearest(name, SETTINGS, cutoff=0.8))
 
 
 def validate(inventory: Inventory) -> list[Problem]:
@@ -183,8 +177,8 @@ def _of_sources(inventory: Inventory) -> Iterator[Problem]:
         for name in ("image_source", "weights_source"):
             word, _, source = str(host.variables.get(name, "")).partition(" ")
             if word == "from" and source and "{{" not in source and source.strip() not in inventory.hosts:
-                near = difflib.get_close_matches(source.strip(), list(inventory.hosts), n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"hosts: {', '.join(inventory.hosts)}"
+                near = nearest(source.strip(), inventory.hosts)
+                hint = f"did you mean '{near}'?" if near else f"hosts: {', '.join(inventory.hosts)}"
                 yield problem_at(host, name, f"there is no host {source.strip()!r}", hint)
 
 
@@ -212,9 +206,9 @@ def _of_pins(path: Path) -> str:
 
 def _of_groups(inventory: Inventory) -> Iterator[Problem]:
     for name in inventory.groups:
-        near = difflib.get_close_matches(name, GROUPS, n=1, cutoff=0.8)
-        if name not in GROUPS and near and near[0] not in inventory.groups:
-            yield problem_of(inventory, name, "is not a role", f"did you mean '{near[0]}'?")
+        near = nearest(name, GROUPS, cutoff=0.8)
+        if name not in GROUPS and near and near not in inventory.groups:
+            yield problem_of(inventory, name, "is not a role", f"did you mean '{near}'?")
 
 
 def origin_of(host: Host, name: str) -> Origin:

@@ -7,15 +7,15 @@ coerce  rendered values → typed values with defaults, under the options' own n
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qcluster.errors import Problem, TaskFailed
 from qcluster.modules.base import Option, Spec
 from qcluster.modules.convert import convert
-from qcluster.modules.words import FREE_FORM_PAIRS, pairs_and_rest
+from qcluster.modules.words import FREE_FORM_PAIRS, named, pairs_and_rest
 from qcluster.secret import Secret
+from qcluster.spelling import nearest
 
 
 def parse(spec: Spec, raw: Any) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def _typed(option: Option, value: Any) -> Any:
 
 
 def _from_text(spec: Spec, text: str) -> dict[str, Any]:
-    pairs, rest = pairs_and_rest(text, FREE_FORM_PAIRS if spec.free_form else None)
-    if rest and not spec.free_form:
-        raise ValueError(f"{rest!r} is not name=value")
+    if not spec.free_form:
+        return dict(named(text))
+    pairs, rest = pairs_and_rest(text, FREE_FORM_PAIRS)
     return {**pairs, spec.free_form: rest} if rest else dict(pairs)
 
 
@@ -79,8 +79,8 @@ def _unknown(spec: Spec, given: Mapping[str, Any]) -> Iterator[tuple[str, str, s
     words = [*spec.options, *(alias for option in spec.options.values() for alias in option.aliases)]
     for name in given:
         if name not in spec.options:
-            close = difflib.get_close_matches(str(name), words, n=1)
-            yield str(name), "unknown argument", f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}"
+            close = nearest(str(name), words)
+            yield str(name), "unknown argument", f"did you mean {close}?" if close else f"known: {', '.join(words)}"
 
 
 def _incomplete(spec: Spec, given: set[str]) -> Iterator[tuple[str, str, str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TypeGuard
 
 from qcluster.errors import InputError
 from qcluster.modules.base import Action, Module
+from qcluster.spelling import nearest
 
 BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 
@@ -59,6 +59,7 @@ PROJECT: dict[str, str] = {
     "image_agree": "qcluster.modules.image_agree:image_agree",
     "image_found": "qcluster.modules.image_found:image_found",
     "image_holds": "qcluster.modules.image_holds:image_holds",
+    "image_room": "qcluster.modules.image_room:image_room",
     "image_route": "qcluster.modules.image_route:image_route",
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
@@ -88,8 +89,8 @@ def lookup(name: str) -> Module | Action:
     """The module called `name`, imported on first use. Raises `InputError` where there is none."""
     place = _place(name)
     if place is None:
-        close = difflib.get_close_matches(name.rpartition(".")[2], names(), n=1)
-        raise InputError(f"{name}: no such module" + (f" (did you mean {close[0]}?)" if close else ""))
+        close = nearest(name.rpartition(".")[2], names())
+        raise InputError(f"{name}: no such module" + (f" (did you mean {close}?)" if close else ""))
     file, _, attribute = place.partition(":")
     found: Module | Action = getattr(import_module(file), attribute)
     return found

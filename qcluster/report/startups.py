@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qcluster.diagnose.milestones import COMPLETE, HEADLESS_COMPLETE, MILESTONES
+from qcluster.report.timings import STARTING
 
 ORDER = {milestone.id: place for place, milestone in enumerate(MILESTONES)}
 LABELS = {milestone.id: milestone.label for milestone in MILESTONES}
@@ -19,8 +20,6 @@ PHASES = {
 }
 """What an engine is busy with on its way to the milestones."""
 _PHASE = {id: phase for phase, ids in PHASES.items() for id in ids}
-STARTING = "engine_container"
-"""The module that starts engines."""
 WATCHING = "engine_watch"
 """The one that follows their logs."""
 

@@ -244,8 +244,12 @@ def _first_missing(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Missing | 
 
 
 @cache
+@cache
 def _guard(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter or test that is not called with missing arguments, gets secrets open, and gives lists for iterators."""
+    """A filter or test that is not called with missing arguments, gets secrets open, and gives lists for iterators.
+
+    The same one for every environment.
+    """
     name = getattr(function, "__name__", "")
     if getattr(function, "guarded", False):
         return function

@@ -20,6 +20,7 @@ from qcluster.transport.settings import HostKeys
 from qcluster.transport.target import Target
 
 _write_lock = threading.Lock()
+_read_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def _read(file: Path) -> Known:
         seen = file.stat()
     except OSError:
         return Known({}, ())
-    return _parsed(file, seen.st_mtime_ns, seen.st_size)
+    with _read_lock:  # hosts come all at once: the first one parses, the others wait for it
+        return _parsed(file, seen.st_mtime_ns, seen.st_size)
 
 
 @lru_cache(maxsize=16)
