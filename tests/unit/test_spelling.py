@@ -21,6 +21,6 @@ def test_equally_near_words_are_all_told_sorted() -> None:
 
 
 def test_a_start_without_a_mistake_does_not_pay_for_difflib() -> None:
-    code = "import sys, qcluster.inventory, qcluster.modules.arguments, qcluster.report.journal as _; print(*sys.modules)"
+    code = "import sys, qcluster.inventory, qcluster.modules.arguments, qcluster.report.journal; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"difflib", "statistics", "qcluster.diagnose.milestones"} & set(modules)
