@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 
 from qcluster.events import Event, RunFinished
 from qcluster.report.collect import Collector
-from qcluster.report.lines import named
+from qcluster.report.lines import VALIDATE, named
 from qcluster.report.serialise import plain
 
-VALIDATE = "validate_argument_spec"
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no form for, not even escaped: a terminal's colours in a log line are enough to break a document."""
 

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted
+from qcluster.events import CommandRan, Event, HostFinished, Progress, RunFinished, RunStarted, TaskStarted
+from qcluster.report.lines import VALIDATE
 from qcluster.report.serialise import event_line, event_record, plain
 from qcluster.report.timings import Expected, Timings, expected
 
@@ -32,6 +33,8 @@ class Journal:
         self._head: dict[str, Any] = {}
         self._deployment = ""
         self._timings = Timings()
+        self._checks: set[str] = set()
+        """Tasks that only check the arguments of a role: a host's story is told without them, where they pass."""
 
     def __call__(self, event: Event) -> None:
         self._timings.take(event)
@@ -43,8 +46,13 @@ class Journal:
         elif isinstance(event, RunFinished):
             told = {key: value for key, value in plain(event).items() if key != "at"}
             self._write({**self._head, **told, "timings": self._timings.document()})
-        elif isinstance(event, HostFinished | CommandRan | Progress):
+        elif isinstance(event, TaskStarted) and event.module == VALIDATE:
+            self._checks.add(event.uid)
+        elif isinstance(event, HostFinished | CommandRan | Progress) and not self._is_routine(event):
             self._tell(event)
+
+    def _is_routine(self, event: Event) -> bool:
+        return isinstance(event, HostFinished) and event.uid in self._checks and not event.result.bad
 
     def save_plan(self, plan: dict[str, Any]) -> None:
         self._deployment = plan["deployment"]

@@ -15,6 +15,7 @@ from qcluster.events import (
     ItemFinished,
     OperatorAnswered,
     OperatorAsked,
+    PlayFinished,
     PlayStarted,
     Progress,
     RunFinished,
@@ -24,6 +25,8 @@ from qcluster.result import Diff, Status, TaskResult
 
 COLOURS = {"ok": "32", "changed": "33", "skipped": "36", "failed": "31;1", "unreachable": "31;1", "ignored": "35"}
 COUNTERS = tuple(HostTally.__dataclass_fields__)
+VALIDATE = "validate_argument_spec"
+"""The module of tasks that nobody wrote: a role's arguments are checked before its own tasks."""
 SLOW = 1.0
 """Seconds from which a task's duration is worth a reader's eye."""
 
@@ -43,7 +46,10 @@ class Style:
 
 
 class Lines:
-    """Turns one event after another into lines. While the operator is asked something they are held back."""
+    """Turns one event after another into lines. While the operator is asked something they are held back.
+
+    A play's heading waits for the play's first line: of a play in which nothing happened nothing is told.
+    """
 
     def __init__(self, style: Style):
         self.style = style
@@ -53,10 +59,11 @@ class Lines:
         self._items: set[tuple[str, str]] = set()
         self._reached: dict[tuple[str, str], str] = {}
         self._held: list[str] | None = None
+        self._heading: list[str] = []
 
     def of(self, event: Event) -> list[str]:
         handler = getattr(self, f"_of_{type(event).__name__}", None)
-        lines = list(handler(event)) if handler else []
+        lines = self._headed(list(handler(event)) if handler else [])
         if isinstance(event, OperatorAsked):
             self._held = []
         elif isinstance(event, OperatorAnswered | RunFinished):
@@ -66,10 +73,20 @@ class Lines:
             return []
         return lines
 
+    def _headed(self, lines: list[str]) -> list[str]:
+        if not lines:
+            return []
+        heading, self._heading = self._heading, []
+        return [*heading, *lines]
+
     def _of_PlayStarted(self, event: PlayStarted) -> Iterator[str]:
         if not self.style.quiet:
-            yield ""
-            yield f"PLAY {event.play}  ({_count(len(event.hosts), 'host')})"
+            self._heading = ["", f"PLAY {event.play}  ({_count(len(event.hosts), 'host')})"]
+        yield from ()
+
+    def _of_PlayFinished(self, event: PlayFinished) -> Iterator[str]:
+        self._heading = []
+        yield from ()
 
     def _of_TaskStarted(self, event: TaskStarted) -> Iterator[str]:
         self._titles[event.uid], self._modules[event.uid] = title(event), event.module
@@ -77,7 +94,7 @@ class Lines:
 
     def _of_HostFinished(self, event: HostFinished) -> Iterator[str]:
         title = self._titles.get(event.uid, event.task)
-        if self._worth(event.result) and not self._repeats(event):
+        if self._worth(event.result) and not self._repeats(event) and not self._goes_without_saying(event):
             yield self._row(event.result, event.host, title)
             if not (event.result.bad and (event.uid, event.host) in self._items):  # its bad items have said why
                 yield from self._details(event.result)
@@ -104,6 +121,7 @@ class Lines:
             yield f"  {'$':<11} {event.host:<12} [{event.exit}, {event.elapsed * 1000:.0f} ms] {event.line}"
 
     def _of_RunFinished(self, event: RunFinished) -> Iterator[str]:
+        self._heading = []
         yield from ("", *recap(event.recap, self.style))
 
     def _still_there(self, event: Progress) -> bool:
@@ -122,6 +140,11 @@ class Lines:
             return any(before.startswith(message) for before in self._told.values())
         self._told[event.host] = message
         return False
+
+    def _goes_without_saying(self, event: HostFinished) -> bool:
+        """That a role's arguments fit; where they do not it is told."""
+        checked = self._modules.get(event.uid) == VALIDATE
+        return checked and not event.result.bad and not self.style.everything
 
     def _worth(self, result: TaskResult) -> bool:
         if result.bad:

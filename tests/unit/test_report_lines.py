@@ -20,6 +20,7 @@ from qcluster.events import (
     ItemFinished,
     OperatorAnswered,
     OperatorAsked,
+    PlayFinished,
     PlayStarted,
     Progress,
     RunFinished,
@@ -120,6 +121,25 @@ def test_a_rescue_that_ends_the_run_does_not_say_it_again(module: str, told: int
     again = finished("a", Status.FAILED, message="no disk")  # `run_once` is on the first host, with the first line
     events: list[Event] = [failure, TaskStarted(1.5, "p", "End", "t1", "up.yaml:9", module), again]
     assert "\n".join(lines(Style(), events)).count("no disk") == told
+
+
+def test_of_a_play_in_which_nothing_happened_nothing_is_told() -> None:
+    quiet: list[Event] = [PlayStarted(1.0, "calm", ("a",)), finished("a", Status.OK), PlayFinished(2.0, "calm")]
+    shown = lines(Style(everything=False), [*quiet, *RUN[1:-1], *quiet[:1], RUN[-1]])
+    assert [line for line in shown if line.startswith("PLAY")] == ["PLAY p  (2 hosts)"]
+    assert [line for line in lines(Style(), quiet) if line.startswith("PLAY")] == ["PLAY calm  (1 host)"]
+
+
+def test_that_a_roles_arguments_fit_goes_without_saying(tmp_path: Path) -> None:
+    begun = TaskStarted(1.5, "p", "Validating arguments", "t1", "r.yml:1", "validate_argument_spec")
+    fits, fails = finished("a", Status.OK), finished("b", Status.FAILED, message="x is missing")
+    shown = lines(Style(verbosity=1, everything=False), [begun, fits, fails])
+    assert len(shown) == 2 and "x is missing" in shown[1]
+    journal = Journal(tmp_path)
+    for event in (begun, fits, fails):
+        journal(event)
+    journal.close()
+    assert [path.name for path in (tmp_path / "hosts").iterdir()] == ["b.log"]
 
 
 def test_why_an_item_failed_is_said_once() -> None:
