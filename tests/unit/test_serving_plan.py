@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from serving_inventories import written
+from serving_inventories import PD, written
 
 from qcluster.errors import InputError
 from qcluster.serving import HostFacts, bind, catalogue, make_plan, sizing, versions
@@ -456,6 +456,18 @@ def test_the_picture_is_svg_with_every_npu(tmp_path: Path) -> None:
     picture = ElementTree.fromstring(svg(plan_of(tmp_path)))
     titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
     assert len([title for title in titles if title and title.startswith("NPU ")]) == 32
+
+
+def test_boxes_of_the_picture_are_as_wide_as_their_npus_and_the_proxy_has_none(tmp_path: Path) -> None:
+    """A row of NPUs ends where its box ends, and a host that only runs the proxy is named at the proxy."""
+    away = {**PD, "proxy": {"gateway": {"ansible_host": "10.0.0.3"}}}
+    picture = ElementTree.fromstring(svg(plan_of(tmp_path, hosts=away, vars={"npus": [0, 1, 2, 3]})))
+    shapes = list(picture.iter("{http://www.w3.org/2000/svg}rect"))
+    boxes = [shape.attrib for shape in shapes if shape.get("class") == "box"]
+    ends = [int(shape.get("x", 0)) + int(shape.get("width", 0)) for shape in shapes if shape.get("rx") == "3"]
+    assert len(boxes) == 2
+    assert {int(box["x"]) + int(box["width"]) - 14 for box in boxes} == {ends[3], ends[7]}
+    assert "gateway · proxy 10.0.0.3:1999" in "".join(picture.itertext())
 
 
 @pytest.mark.parametrize(
