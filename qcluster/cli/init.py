@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli.writing import write
+from qcluster.inventory.settings import SETTINGS
 
 if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
     from qcluster.serving.template import Wanted
 
 ROLES = ("prefill", "decode", "standalone", "proxy")
+SHAPES = ("dense", "moe")
+HARDWARE = SETTINGS["hardware"].choices
+ASKED = ("--model", "--shape", "--hardware", "--user", "--dp")
+"""What is asked after the hosts, in this order."""
+NO_RECIPE = """{model} has no recipe: put the flags of its own guide into vllm_args; for tp and dp:
+  qcluster advise --model {model} --shape {shape} --hardware {hardware} --weights-gb GB --kv-bytes BYTES"""
 
 
 @click.command()
@@ -27,8 +34,11 @@ ROLES = ("prefill", "decode", "standalone", "proxy")
 @click.option("--decode", multiple=True, metavar="[NAME=]ADDRESS", help="A decode host.")
 @click.option("--standalone", multiple=True, metavar="[NAME=]ADDRESS", help="A host that does both.")
 @click.option("--proxy", multiple=True, metavar="[NAME=]ADDRESS", help="The proxy's host [the first prefill host].")
-@click.option("--model", default=None, help="A model that has a recipe.")
-@click.option("--hardware", default=None, help="a2, a3 or auto.")
+@click.option(
+    "--model", default=None, help="A model of `qcluster recipes`, or any hub id (ORG/NAME) or folder of weights."
+)
+@click.option("--shape", type=click.Choice(SHAPES), default=None, help="Of a model without a recipe.")
+@click.option("--hardware", type=click.Choice(HARDWARE), default=None, help="The server type; auto asks the hosts.")
 @click.option("--user", default=None, help="The SSH user.")
 @click.option("--tp", type=click.IntRange(min=1), default=None, help="Tensor parallel size.")
 @click.option("--dp", type=click.IntRange(min=1), default=None, help="Replicas a host.")
@@ -41,10 +51,14 @@ def init(file: Path, force: bool, **told: object) -> int:
 
     if file.exists() and not force:
         raise InputError(f"{file} exists already; --force overwrites it")
-    text = inventory_text(_wanted(told))
+    wanted = _wanted(told)
+    text = inventory_text(wanted)
     made = _planned(text)
+    folder = "" if file.parent.exists() else f" (and made the folder {file.parent})"
     write(file, text)
-    click.echo(f"wrote {file}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
+    click.echo(f"wrote {file}{folder}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
+    if wanted.shape:
+        click.echo(NO_RECIPE.format(**vars(wanted)), err=True)
     click.echo(f"next: qcluster plan {file}; qcluster up {file}", err=True)
     return 0
 
@@ -70,36 +84,59 @@ def _wanted(told: dict[str, object]) -> Wanted:
 
     hosts = {role: [str(one) for one in told[role]] for role in ROLES}  # type: ignore[attr-defined]
     if not any(hosts.values()):
-        hosts = _ask_hosts()
-    model = told["model"] or _ask("--model", "Model", default="Qwen3.5-27B-w8a8")
-    choices = click.Choice(["a2", "a3", "auto"])
-    hardware = told["hardware"] or _ask("--hardware", "Hardware", default="a3", type=choices)
-    user = told["user"] or _ask("--user", "SSH user", default="root")
+        hosts = _ask_hosts(told)
+    model = str(_told(told, "--model", "Model", default="Qwen3.5-27B-w8a8"))
+    shape = "" if _has_recipe(model) else _told(told, "--shape", "Shape", default="dense", type=click.Choice(SHAPES))
+    hardware = _told(told, "--hardware", "Hardware", default="a3", type=click.Choice(HARDWARE))
+    user = _told(told, "--user", "SSH user", default="root")
     named = {role: _named(role, addresses) for role, addresses in hosts.items()}
+    if hardware == "auto":
+        told = {**told, "dp": _told(told, "--dp", "Replicas a host (dp)", default=8, type=int)}
     tp, dp = (value if isinstance(value, int) else None for value in (told["tp"], told["dp"]))
-    if hardware == "auto" and dp is None:
-        dp = _ask("--dp", "Replicas a host (dp)", default=8, type=int)
-    return Wanted(str(model), str(hardware), str(user), named, tp, dp, str(told["preset"]))
+    return Wanted(model, str(hardware), str(user), named, tp, dp, str(told["preset"]), str(shape))
 
 
-def _ask_hosts() -> dict[str, list[str]]:
-    either = "--prefill and --decode, or --standalone,"
-    prefill = _ask(either, "Addresses of prefill hosts (empty: no PD separation)", default="").split()
+def _has_recipe(model: str) -> bool:
+    """False for a hub id or a folder. Raises InputError for a name that is none of these."""
+    from qcluster.errors import InputError
+    from qcluster.serving.models import mistakes
+
+    wrong = next(mistakes(model), None)
+    if wrong and "/" not in model:
+        what, hint = wrong
+        raise InputError(f"--model {model}: {what} ({hint}); without one name its hub id (ORG/NAME) or folder")
+    return wrong is None
+
+
+def _ask_hosts(told: dict[str, object]) -> dict[str, list[str]]:
+    either = "--prefill and --decode (or --standalone)"
+    prefill = _ask(told, either, "Addresses of prefill hosts (empty: no PD separation)", default="").split()
     if prefill:
-        return {"prefill": prefill, "decode": _ask("--decode", "Addresses of decode hosts").split()}
-    return {"standalone": _ask("--standalone", "Addresses of the hosts").split()}
+        return {"prefill": prefill, "decode": _ask(told, "--decode", "Addresses of decode hosts").split()}
+    return {"standalone": _ask(told, "--standalone", "Addresses of the hosts").split()}
 
 
-def _ask(option: str, text: str, **kind: Any) -> Any:
-    """The answer; without a terminal, and with no answer piped in, an error that names the option instead."""
+def _told(told: dict[str, object], option: str, text: str, **kind: Any) -> Any:
+    return told[option.removeprefix("--")] or _ask(told, option, text, **kind)
+
+
+def _ask(told: dict[str, object], option: str, text: str, **kind: Any) -> Any:
+    """The answer. Without a terminal it may be piped in; where it is not, an error names all options instead."""
     from qcluster.errors import InputError
 
-    try:
+    if sys.stdin.isatty():
         return click.prompt(text, err=True, **kind)
+    try:
+        return click.prompt("", prompt_suffix="", show_default=False, show_choices=False, err=True, **kind)
     except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise InputError(f"{option} must be given: there is no terminal to ask") from None
+        missing = ", ".join([option, *_still_to_ask(told, option)])
+        raise InputError(f"there is no terminal to ask for {missing}: give them as options") from None
+
+
+def _still_to_ask(told: dict[str, object], option: str) -> list[str]:
+    later = ASKED[ASKED.index(option) + 1 :] if option in ASKED else ASKED
+    always = ("--model", "--hardware", "--user")  # the others depend on what these say
+    return [one for one in later if one in always and not told[one.removeprefix("--")]]
 
 
 def _named(role: str, addresses: list[str]) -> list[tuple[str, str]]:

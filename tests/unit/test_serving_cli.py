@@ -153,7 +153,9 @@ def test_recipes(run) -> None:  # type: ignore[no-untyped-def]
 def test_init_writes_nothing_that_cannot_be_planned(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     words = ("--hardware", "a3", "--user", "root")
     model = run("init", "mine.yaml", "--standalone", "10.0.0.1", "--model", "Qwen3.5-27B-w8a9", *words)
-    assert model.code == 2 and model.err.startswith("qcluster: all: model: there is no recipe for 'Qwen3.5-27B-w8a9'")
+    assert (
+        model.code == 2 and "there is no recipe for 'Qwen3.5-27B-w8a9' (did you mean 'Qwen3.5-27B-w8a8'?)" in model.err
+    )
     half = run("init", "mine.yaml", "--prefill", "10.0.0.1", "--model", "Qwen3.5-27B-w8a8", *words)
     assert half.code == 2 and "decode has none" in half.err
     assert not (tmp_path / "mine.yaml").exists()
@@ -177,10 +179,14 @@ def test_init_takes_addresses_and_names(run, address: str) -> None:  # type: ign
 def test_init_without_a_terminal_names_the_option(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     nothing = run("init", "mine.yaml")
-    assert nothing.code == 2 and "--prefill and --decode, or --standalone, must be given" in nothing.err
+    wanted = "--prefill and --decode (or --standalone), --model, --hardware, --user"
+    assert (nothing.code, nothing.out) == (2, "")
+    assert nothing.err == f"qcluster: there is no terminal to ask for {wanted}: give them as options\n"
     assert not (tmp_path / "mine.yaml").exists()
     monkeypatch.setattr(sys, "stdin", io.StringIO("10.0.0.1\n\n"))
-    assert "--decode must be given" in run("init", "mine.yaml").err
+    assert "to ask for --decode, --model," in run("init", "mine.yaml").err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Qwen3.5-27B\n"))
+    assert "to ask for --hardware: give" in run("init", "mine.yaml", "--standalone", "h1", "--user", "root").err
     monkeypatch.setattr(sys, "stdin", io.StringIO("10.0.0.1\n10.0.0.2\n\n\n\n"))
     assert run("init", "mine.yaml").code == 0 and "d1-decode-7" in run("plan", "mine.yaml").out
 
@@ -201,6 +207,18 @@ def test_init_writes_what_plan_reads(run, tmp_path: Path) -> None:  # type: igno
     assert done.code == 0 and "12 processes on 3 hosts" in done.err
     assert "second-prefill-3" in run("plan", "mine.yaml").out
     assert run("init", "mine.yaml", *words, *settings).code == 2
+
+
+def test_init_takes_a_model_without_a_recipe(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("--prefill", "10.0.0.1", "--decode", "10.0.0.2", "--hardware", "a3", "--user", "root", "--tp", "8")
+    done = run("init", "new/one.yaml", *words, "--model", "Some/Model-9B", "--shape", "moe")
+    assert done.code == 0 and "made the folder new" in done.err
+    (advice,) = (line for line in done.err.splitlines() if "qcluster advise" in line)
+    told = advice.replace(" GB", " 30").replace(" BYTES", " 65536").split()
+    assert run(*told[1:]).code == 0, "what is told can be run"
+    document = json.loads(run("plan", "new/one.yaml", "--json").out)
+    assert document["model"]["served_name"] == "Model-9B" and document["model"]["moe"]
+    assert "--shape" in run("init", "x.yaml", *words, "--model", "Some/Model-9B", "--shape", "round").err
 
 
 @pytest.mark.parametrize("words", ["plan s1.yaml --svg", "plan s1.yaml --bash", "init"])
