@@ -9,13 +9,12 @@ from pathlib import Path
 
 from qcluster.errors import Problem
 from qcluster.inventory.model import Inventory
-from qcluster.inventory.settings import validate
+from qcluster.inventory.settings import SETTINGS, problem_of, validate
 from qcluster.serving import catalogue, versions
 from qcluster.serving.catalogue import Preset, Recipe, Variant
 from qcluster.serving.models import mistakes, read_model, shaped
-from qcluster.serving.settings import Placement, placements, problem_of
+from qcluster.serving.placement import Placement, placements
 from qcluster.serving.situation import Situation
-from qcluster.serving.variables import VARIABLES
 
 CONNECTED = ("prefill", "decode")
 """Roles that have a KV connector."""
@@ -84,7 +83,7 @@ def read_deployment(inventory: Inventory, problems: list[Problem]) -> Deployment
     problems.extend(first.problem("model", *mistake) for mistake in mistakes(first.settings.model))
     if not shaped(first.settings.model):
         return None
-    recipe, variant = read_model(first.settings.model, VARIABLES["model"].default)
+    recipe, variant = read_model(first.settings.model, SETTINGS["model"].default)
     return Deployment(
         _name(first, inventory.path, problems),
         inventory,
@@ -114,8 +113,8 @@ def _both_sides(inventory: Inventory, found: Iterable[Placement]) -> Iterable[Pr
 
 
 def _not_shared(found: list[Placement]) -> Iterable[Problem]:
-    for name, variable in VARIABLES.items():
-        if not variable.shared:
+    for name, setting in SETTINGS.items():
+        if not setting.shared:
             continue
         first = getattr(found[0].settings, name, None)
         for placement in found[1:]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from qcluster.errors import Problem
+from qcluster.inventory.settings import origin_of
 from qcluster.serving import catalogue
 from qcluster.serving.connector import kv_transfer
 from qcluster.serving.deployment import CONNECTED, Deployment
-from qcluster.serving.flags import Folded, Layer, fold, present, spelling
-from qcluster.serving.machines import weights_dir
-from qcluster.serving.settings import Placement, origin_of
+from qcluster.serving.hosts import weights_dir
+from qcluster.serving.layers import Folded, Layer, fold, present, spelling
+from qcluster.serving.placement import Placement
 from qcluster.serving.situation import holds
 from qcluster.serving.topology import Slot
 from qcluster.templating import Templar, TemplateError

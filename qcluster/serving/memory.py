@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qcluster.serving.catalogue import Recipe, Variant, hardware
 from qcluster.serving.deployment import Deployment
-from qcluster.serving.settings import Placement
+from qcluster.serving.placement import Placement
 from qcluster.serving.topology import width
 
 OVERHEAD_GB = 4.0

@@ -11,11 +11,11 @@ from qcluster.serving.claims import claiming
 from qcluster.serving.connector import handshake_port
 from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
-from qcluster.serving.flags import Folded, present, words
+from qcluster.serving.hosts import container_devices, container_name, host_plans, images, model_path, state_dir
 from qcluster.serving.launch import Launch, launches
+from qcluster.serving.layers import Folded, present, words
 from qcluster.serving.lint.check import Finding, check, errors
 from qcluster.serving.lint.rule import Neighbour
-from qcluster.serving.machines import container_devices, container_name, host_plans, images, model_path, state_dir
 from qcluster.serving.notes import notes
 from qcluster.serving.plan import Instance, Model, Plan, fact_names
 from qcluster.serving.ports import port_plan

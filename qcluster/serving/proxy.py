@@ -8,11 +8,12 @@ from typing import Any
 from qcluster.errors import Problem
 from qcluster.inventory.folding import told
 from qcluster.inventory.model import Host
+from qcluster.inventory.settings import problem_at, problem_of
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
-from qcluster.serving.machines import from_home, images, state_dir, weights_dir
+from qcluster.serving.hosts import from_home, images, state_dir, weights_dir
+from qcluster.serving.placement import Placement, read
 from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
-from qcluster.serving.settings import Placement, problem_at, problem_of, read
 from qcluster.templating import Templar, TemplateError
 
 _PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir", "proxy_port", "proxy_kind", "proxy", "image")

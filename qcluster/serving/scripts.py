@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from qcluster.command import Command
 from qcluster.serving import catalogue
-from qcluster.serving.machines import device_paths
+from qcluster.serving.hosts import device_paths
 from qcluster.serving.options import options
 from qcluster.serving.plan import Container, HostPlan, Instance, Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from qcluster.serving.flags import compact
+from qcluster.serving.layers import compact
 from qcluster.serving.options import options
 from qcluster.serving.plan import Instance, Plan, PortUse
 

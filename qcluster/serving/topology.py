@@ -9,7 +9,7 @@ from itertools import groupby
 from qcluster.errors import Problem
 from qcluster.inventory.folding import told
 from qcluster.serving.deployment import CONNECTED, Deployment
-from qcluster.serving.settings import Placement
+from qcluster.serving.placement import Placement
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from serving_inventories import PD, written
 from qcluster.errors import InputError
 from qcluster.serving import HostFacts, bind, catalogue, make_plan, sizing, versions
 from qcluster.serving.difference import Running, difference
-from qcluster.serving.flags import Layer, fold, spelling, words
+from qcluster.serving.layers import Layer, fold, spelling, words
 from qcluster.serving.options import options
 from qcluster.serving.picture import svg
 from qcluster.serving.plan import DraftModel, Plan

@@ -12,7 +12,7 @@ import yaml
 
 from qcluster.inventory import load
 from qcluster.serving import make_plan
-from qcluster.serving.flags import spelling
+from qcluster.serving.layers import spelling
 from qcluster.serving.lint.check import check
 from qcluster.serving.options import options
 from qcluster.serving.planner import draft

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from qcluster.errors import Problem
 from qcluster.inventory.folding import told
+from qcluster.inventory.settings import problem_at
 from qcluster.serving.lint import environment, flags, pairing, ports, releases, sizes, together, transfer
 from qcluster.serving.lint.ignores import Ignore, ignores
 from qcluster.serving.lint.rule import ERROR, WARNING, Drafted, Fault, Neighbour, Rule, Subject, rule, rules_of
-from qcluster.serving.settings import problem_at
 
 
 @rule("QC100", WARNING, "an ignore names a rule, and why", "issue 5", "# qcluster: ignore QC304")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
 from qcluster.serving.connector import connectors
-from qcluster.serving.flags import spelling
+from qcluster.serving.layers import spelling
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Seat, Subject, rule
 
 MULTI = "MultiConnector"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
+from qcluster.serving.placement import Placement
 from qcluster.serving.plan import PortUse
 from qcluster.serving.ports import meeting, overlaps, reserving, spans
-from qcluster.serving.settings import Placement
 
 EPHEMERAL = (32768, 60999)
 """Linux's default `net.ipv4.ip_local_port_range`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from qcluster.serving import catalogue, versions
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
-from qcluster.serving.settings import Placement
+from qcluster.serving.placement import Placement
 
 
 def _written(subject: Subject) -> str:

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from qcluster.serving.deployment import Deployment
 from qcluster.serving.options import options
+from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Instance, Plan
-from qcluster.serving.settings import Placement
 from qcluster.serving.topology import Slot
 
 ERROR, WARNING, INFO = "error", "warning", "info"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from qcluster.serving.lint.ports import VARIABLES, place_of, shown
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, rule
+from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Plan, PortUse
 from qcluster.serving.ports import meeting
-from qcluster.serving.settings import Placement
 from qcluster.serving.show import ids
 
 

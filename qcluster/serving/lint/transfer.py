@@ -7,7 +7,7 @@ from typing import Any
 
 from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
-from qcluster.serving.flags import spelling
+from qcluster.serving.layers import spelling
 from qcluster.serving.lint.rule import ERROR, Fault, Seat, Subject, rule
 
 

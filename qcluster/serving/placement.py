@@ -7,17 +7,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from qcluster.errors import Problem
+from qcluster.inventory.kinds import WrongValue
 from qcluster.inventory.model import Group, Host, Inventory, Origin
-from qcluster.inventory.settings import PER_RANK, origin_of, problem_at, problem_of, wrong_value
-from qcluster.serving.variables import GROUPS, ROLES, VARIABLES, WrongValue, convert
+from qcluster.inventory.settings import GROUPS, PER_RANK, ROLES, SETTINGS, convert, problem_at, wrong_value
 from qcluster.templating import Templar, TemplateError
-
-__all__ = ["Placement", "Settings", "origin_of", "placements", "problem_at", "problem_of", "read"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The variables of `VARIABLES`, as the host has them in this role."""
+    """The variables of `SETTINGS` that the plan reckons with, as the host has them in this role."""
 
     deployment: str
     model: Any
@@ -96,12 +94,12 @@ def placements(inventory: Inventory, problems: list[Problem]) -> list[Placement]
 def read(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> Settings:
     """Settings from rendered variables; a wrong value is reported and its default used."""
     values: dict[str, Any] = {}
-    for name, variable in VARIABLES.items():
+    for name, setting in SETTINGS.items():
         try:
             values[name] = convert(name, variables.get(name))
         except WrongValue as error:
             problems.append(wrong_value(host, name, error))
-            values[name] = variable.default
+            values[name] = setting.default
     if values["cp"] and values["pcp"] not in (None, values["cp"]):
         problems.append(
             problem_at(host, "cp", f"is {values['cp']}, but pcp is {values['pcp']}", "cp is another name of it")
@@ -147,7 +145,7 @@ def _winner(host: Host, name: str, foreign: set[str]) -> Origin | None:
 def _render(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     templar = Templar({"inventory_hostname": host.name, **variables})
     rendered: dict[str, Any] = {name: variables[name] for name in PER_RANK if name in variables}
-    for name in (*VARIABLES, "ansible_host", "ansible_user", "ansible_become"):
+    for name in (*SETTINGS, "ansible_host", "ansible_user", "ansible_become"):
         if name in variables and name not in rendered:
             try:
                 rendered[name] = templar.render(variables[name])

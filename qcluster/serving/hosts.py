@@ -9,8 +9,8 @@ from itertools import groupby
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
 from qcluster.serving.options import options
+from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Container, DraftModel, HostPlan, Instance
-from qcluster.serving.settings import Placement
 from qcluster.serving.topology import Slot
 
 
