@@ -38,7 +38,13 @@ def bench() -> None:
 @click.option(
     "--request-rate", type=click.FloatRange(min=0, min_open=True), default=None, help="Requests a second [1]."
 )
-@click.option("-n", "--num-prompts", type=click.IntRange(min=1), default=200, help="Requests of a point [200].")
+@click.option(
+    "-n",
+    "--num-prompts",
+    type=click.IntRange(min=1),
+    default=200,
+    help="Requests of a point [200]; of a sweep at least 4 for each at once.",
+)
 @click.option("--input-len", type=click.IntRange(min=1), default=200, help="Tokens of a random prompt [200].")
 @click.option("--output-len", type=click.IntRange(min=1), default=128, help="Tokens of an answer [128].")
 @click.option("--dataset-name", default="", help="vllm: random, sharegpt, … [random]; aisbench: gsm8k, … [gsm8k].")
@@ -81,7 +87,19 @@ def serving(plan: Plan, wanted: How, given: dict[str, Any]) -> Request:
         tokenizer=tokenizer_for(wanted, plan),
         args=wanted.args,
     )
+    if not aisbench:
+        _tell_raised(work.requests, levels)
     return Request("serve", given["tool"], subject(plan), work, loads(plan, Rates(levels, rate)), wanted.on)
+
+
+def _tell_raised(requests: int, levels: tuple[int, ...]) -> None:
+    """Say of which levels more requests are sent than were asked for."""
+    from qcluster.evaluate.commands import requests_of
+
+    sent = {level: requests_of(requests, level) for level in levels}
+    raised = ", ".join(f"{count} with {level} at once" for level, count in sent.items() if count > requests)
+    if raised:
+        click.echo(f"-n {requests} is too few to measure every level (4 for each at once): {raised} are sent", err=True)
 
 
 @bench.command()

@@ -67,7 +67,7 @@ def serve(plan: Plan, request: Request, point: Point) -> tuple[str, ...]:
         words += ["--dataset-path", work.dataset_path]
     elif work.dataset == "random":
         words += ["--random-input-len", str(work.input_len), "--random-output-len", str(work.output_len)]
-    words += ["--num-prompts", str(_prompts(work.requests, point))]
+    words += ["--num-prompts", str(requests_of(work.requests, point.concurrency))]
     words += ["--request-rate", f"{point.request_rate:g}" if point.request_rate is not None else "inf"]
     if point.concurrency is not None:
         # each point has prompts of its own: a prefix cache that knows those of the point before would flatter it
@@ -77,9 +77,9 @@ def serve(plan: Plan, request: Request, point: Point) -> tuple[str, ...]:
     return (*words, "--save-result", "--result-dir", ".", "--result-filename", "result.json")
 
 
-def _prompts(requests: int, point: Point) -> int:
+def requests_of(requests: int, concurrency: int | None) -> int:
     """A level of concurrency is only reached, and its figures only hold, with several times as many requests."""
-    return max(requests, 4 * (point.concurrency or 1))
+    return max(requests, 4 * concurrency) if concurrency else requests
 
 
 def latency(plan: Plan, request: Request, point: Point) -> tuple[str, ...]:

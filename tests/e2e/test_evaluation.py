@@ -54,6 +54,7 @@ def test_a_sweep_is_measured_stored_and_shown(place: Workplace) -> None:
     ran = place.run(*sweep("-c", "1,4", "--html", "page.html", "-vvv"))
     assert ran.exit == 0, ran.text
     assert CANARY not in ran.text
+    assert "-n 8 is too few to measure every level (4 for each at once): 16 with 4 at once are sent" in ran.err
     assert [line.split()[:3] for line in ran.out.splitlines()[3:5]] == [
         ["concurrency-1", "8", "0"],
         ["concurrency-4", "16", "0"],
@@ -124,6 +125,7 @@ def test_the_harness_on_the_controller(place: Workplace) -> None:
     ran = place.run(*words)
     assert ran.exit == 1, ran.text
     assert "there is no lm_eval here" in ran.err and "--install" in ran.err
+    assert "Judge" not in ran.err and "d1 : ok" in ran.err and ran.err.count("failed=1") == 1, "only p1 is to blame"
 
 
 @pytest.mark.parametrize(
