@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from qcluster.serving.ports import spans
-
-MOVED_BY = {"proxy": "proxy_port", "dp-rpc": "dp_rpc_port", "master": "master_port", "kv-handshake": "kv_port"}
-"""The setting that moves ports of a purpose, if not `port_base`; HCCL's own do not move."""
+from qcluster.serving.ports import MOVED_BY, spans
 
 
 def in_use(
@@ -41,4 +38,4 @@ def _sentence(purpose: str, holder: str, ports: Sequence[int]) -> str:
 def _remedy(purpose: str, holder: str, port: int) -> str:
     pid = holder.rpartition(" ")[2].rstrip(")")
     end = f"end it (kill {pid})" if holder else f"see whose (as root: ss -ltnp 'sport = :{port}') and end it"
-    return end if purpose == "hccl-host" else f"{end}, or move `{MOVED_BY.get(purpose, 'port_base')}`"
+    return f"{end}, or move `{MOVED_BY[purpose]}`" if purpose in MOVED_BY else end

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qcluster.command import Command
-from qcluster.facts import hccn, npu
+from qcluster.facts import hccn, npu, ports
 from qcluster.facts.frames import Frame, Frames, Patience, framed, read_frames
 from qcluster.facts.hccn import Trouble
 from qcluster.result import Outcome
@@ -111,7 +111,7 @@ def read_host(host: str, outcome: Outcome, began: float, ended: float) -> HostRe
         conf=_conf(frames.get("host/conf")),
         nics=_nics(_text(frames, "host/addresses"), _text(frames, "host/links")),
         ephemeral=_range(_text(frames, "host/ephemeral")),
-        reserved=port_ranges(_text(frames, "host/reserved")),
+        reserved=ports.ranges(_text(frames, "host/reserved")),
         firewall=_firewall(frames),
         clock=clock,
         clock_slack=slack,
@@ -158,12 +158,6 @@ def _nics(addresses: str, links: str) -> tuple[Nic, ...]:
 def _range(text: str) -> tuple[int, int] | None:
     words = text.split()
     return (int(words[0]), int(words[1])) if len(words) == 2 and all(map(str.isdigit, words)) else None
-
-
-def port_ranges(text: str) -> tuple[tuple[int, int], ...]:
-    """`36000-36255,60000` as ((36000, 36255), (60000, 60000))."""
-    found = re.findall(r"(\d+)(?:-(\d+))?", text)
-    return tuple((int(low), int(high or low)) for low, high in found)
 
 
 def _firewall(frames: Frames) -> str:

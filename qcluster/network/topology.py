@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import permutations, product
 from typing import Any
 
+from qcluster.serving.ports import HCCL_HOST
+
 TESTED = ("api", "dp-rpc", "kv-handshake", "proxy", "hccl-host")
 """Purposes of the plan's ports that other hosts connect to."""
 
-HCCL = tuple(range(60000, 60032))
 
 Pair = tuple[str, str]
 
@@ -59,8 +60,9 @@ def _plain_host(name: str, words: Mapping[str, Any]) -> Endpoint:
     ids = tuple(range(npus)) if isinstance(npus, int) else tuple(int(npu) for npu in npus or ())
     hardware = _known(words.get("hardware", "")).replace("auto", "")
     address = str(words.get("ip") or words.get("ansible_host") or name)
-    ports = dict.fromkeys(HCCL, "hccl-host")
-    return Endpoint(name, address, hardware, _known(words.get("nic", "")), ids, ports, ((HCCL[0], len(HCCL)),))
+    first, count = HCCL_HOST
+    ports = dict.fromkeys(range(first, first + count), "hccl-host")
+    return Endpoint(name, address, hardware, _known(words.get("nic", "")), ids, ports, (HCCL_HOST,))
 
 
 def from_plan(plan: Mapping[str, Any], variables: Mapping[str, Mapping[str, Any]]) -> Topology:

@@ -38,6 +38,11 @@ class PortUse:
     def last(self) -> int:
         return self.first + self.count - 1
 
+    @property
+    def side(self) -> str:
+        """Host and role of the process: `p1-prefill` of `p1-prefill-3`."""
+        return self.owner.rpartition("-")[0]
+
 
 @dataclass(frozen=True)
 class Model:

@@ -1,4 +1,16 @@
-"""All ports that a deployment uses on each host, with their owners."""
+"""All ports that a deployment uses on each host, with their owners.
+
+| purpose      | first port                         | how many    | who listens                                        |
+|--------------|------------------------------------|-------------|----------------------------------------------------|
+| api          | port_base + number of the process  | 1           | `vllm serve`                                       |
+| dp-rpc       | dp_rpc_port                        | 1           | rank 0 of a DP group (vllm/config/parallel.py)     |
+| master       | master_port                        | 1           | the first host of a rank over several              |
+| kv-handshake | kv_port + rank · tp·pp·pcp         | tp·pp·pcp   | each DP rank of prefill (mooncake_connector.py)    |
+| adxl         | 20000 + NPU · step of the release  | step        | Mooncake, at one of them by chance (issue #14263)  |
+| hccl-host    | HCCL_IF_BASE_PORT, 60000           | 32          | HCCL, once a host (issue #4725)                    |
+| hccl-device  | 16666 on the NPU's own NIC         | 1           | HCCL, each process                                 |
+| proxy        | proxy_port                         | 1           | the proxy                                          |
+"""
 
 from __future__ import annotations
 
@@ -8,6 +20,14 @@ from qcluster.serving import catalogue
 from qcluster.serving.plan import Instance, PortUse, ProxyPlan
 from qcluster.serving.topology import Slot
 
+MOVED_BY = {
+    "api": "port_base",
+    "kv-handshake": "kv_port",
+    "dp-rpc": "dp_rpc_port",
+    "master": "master_port",
+    "proxy": "proxy_port",
+}
+"""Purpose of a port → the variable that moves it. Mooncake's and HCCL's follow the environment."""
 HCCL_HOST = (60000, 32)
 """HCCL's host ports (`HCCL_IF_BASE_PORT`) and how many it may take."""
 HCCL_DEVICE = 16666

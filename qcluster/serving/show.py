@@ -104,13 +104,9 @@ class _Span:
     end: int
     owners: int
 
-    @property
-    def stem(self) -> str:
-        return self.first.owner.rpartition("-")[0]
-
     def takes(self, use: PortUse) -> bool:
         like = (use.host, use.plane, use.purpose) == (self.first.host, self.first.plane, self.first.purpose)
-        return like and use.owner.rpartition("-")[0] == self.stem and use.first in (self.end, self.first.first)
+        return like and use.side == self.first.side and use.first in (self.end, self.first.first)
 
     def with_(self, use: PortUse) -> _Span:
         return _Span(self.first, max(self.end, use.first + use.count), self.owners + (use.owner != self.first.owner))
@@ -118,7 +114,7 @@ class _Span:
     @property
     def cells(self) -> Row:
         start, last = self.first.first, self.end - 1
-        owner = self.first.owner if self.owners == 1 else f"{self.stem}-*"
+        owner = self.first.owner if self.owners == 1 else f"{self.first.side}-*"
         return (
             self.first.host,
             start if start == last else f"{start}-{last}",

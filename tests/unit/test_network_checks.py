@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from network_stand import chip, conf, evidence, spoil, spoil_host
 
-from qcluster.facts import hccn, npu
+from qcluster.facts import hccn, npu, ports
 from qcluster.facts.hccn import Trouble
 from qcluster.network.findings import CAUSES, Npu, Verdict, catalogue, finding, ordered, places, ranges, worst
 from qcluster.network.matrix import Ends
-from qcluster.network.survey import Nic, port_ranges
+from qcluster.network.survey import Nic
 from qcluster.network.topology import Endpoint
 from qcluster.network.verdict import explanation, survey_findings
 from qcluster.serving.ports import reserving
@@ -242,8 +242,8 @@ def test_the_catalogue_is_whole():
 def test_words():
     assert places([Npu("a", 3), Npu("a", 1), Npu("a", 2), Npu("b", 0)]) == "NPUs 1-3 of a and NPU 0 of b"
     assert ranges([7, 1, 2, 3]) == "1-3,7"
-    assert port_ranges("36000-36255,60000") == ((36000, 36255), (60000, 60000))
-    assert port_ranges("") == ()
+    assert ports.ranges("36000-36255,60000") == ((36000, 36255), (60000, 60000))
+    assert ports.ranges("") == ()
     items = [finding("mtu", detail="x"), finding("tls-mismatch", detail="x", wanted=0, ids=""),
              finding("permission", hosts=["a"], what="x")]  # fmt: skip
     assert [item.verdict for item in ordered(items)] == [Verdict.FAIL, Verdict.UNKNOWN, Verdict.ADVISORY]

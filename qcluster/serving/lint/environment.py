@@ -7,10 +7,23 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from qcluster.serving import catalogue, versions
+from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 
 _LOCAL = re.compile(r"^(127\.|0\.0\.0\.0|172\.17\.|localhost)")
+"""Addresses that lead nowhere from outside: loopback, any, docker's bridge."""
+UNSET = {
+    "HCCL_BUFFSIZE": "200",  # MB; HCCL documentation
+    "HCCL_CONNECT_TIMEOUT": "120",  # seconds; HCCL documentation
+    "VLLM_ENGINE_READY_TIMEOUT_S": "600",  # vllm/envs.py at v0.23.0
+    "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT": "480",  # seconds; mooncake_connector.py at v0.23.0
+    "LD_LIBRARY_PATH": "$LD_LIBRARY_PATH",  # the image's own
+}
+"""What holds where nobody sets a variable, and who says so."""
+
+
+def _env(seat: Seat, name: str) -> str:
+    return seat.instance.env.get(name, UNSET[name])
 
 
 @rule("QC501", WARNING, "addresses that others reach", "issue #1955", "HCCL_IF_IP: 127.0.0.1")
@@ -38,7 +51,7 @@ def web_proxy(subject: Subject) -> Iterator[Fault]:
 @rule("QC503", WARNING, "HCCL buffers for PD", "issue #16835", "HCCL_BUFFSIZE: 200")
 def buffer(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
-        size = seat.instance.env.get("HCCL_BUFFSIZE", "200")
+        size = _env(seat, "HCCL_BUFFSIZE")
         if subject.deployment.recipe.seed and (not size.isdigit() or int(size) < 512):
             what = f"HCCL_BUFFSIZE is {size} MB"
             yield Fault(what, "PD of this model uses 1024", seat.placement, "vllm_env")
@@ -47,7 +60,7 @@ def buffer(subject: Subject) -> Iterator[Fault]:
 @rule("QC504", WARNING, "time to load", "PR #7098", "VLLM_ENGINE_READY_TIMEOUT_S: 600")
 def patience(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        limit = seat.instance.env.get("VLLM_ENGINE_READY_TIMEOUT_S", "600")
+        limit = _env(seat, "VLLM_ENGINE_READY_TIMEOUT_S")
         if not limit.isdigit() or int(limit) < 1800:
             what = f"engines that need more than {limit} s to load are ended"
             yield Fault(what, "VLLM_ENGINE_READY_TIMEOUT_S of 1800 or more", seat.placement, "vllm_env")
@@ -64,7 +77,7 @@ def blocking_launch(subject: Subject) -> Iterator[Fault]:
 @rule("QC506", WARNING, "no ASCEND_BUFFER_POOL", "release notes v0.23.0", "ASCEND_BUFFER_POOL: 4:8")
 def buffer_pool(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        if "ASCEND_BUFFER_POOL" in seat.instance.env and not versions.older(subject.plan.release, "v0.23.0rc1"):
+        if "ASCEND_BUFFER_POOL" in seat.instance.env and subject.since("v0.23.0rc1"):
             hint = "HCCL_INTRA_ROCE_ENABLE=1 on A2, ASCEND_ENABLE_USE_FABRIC_MEM=1 on A3"
             yield Fault("ASCEND_BUFFER_POOL was removed in v0.23.0", hint, seat.placement, "vllm_env")
 
@@ -73,7 +86,7 @@ def buffer_pool(subject: Subject) -> Iterator[Fault]:
 def flashcomm(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         asked = "VLLM_ASCEND_ENABLE_FLASHCOMM1" in seat.instance.env
-        if asked and not versions.older(subject.plan.release, "v0.23.0rc1"):
+        if asked and subject.since("v0.23.0rc1"):
             hint = "additional-config: {enable_flashcomm1: true}; later releases drop it"
             yield Fault("VLLM_ASCEND_ENABLE_FLASHCOMM1 is superseded", hint, seat.placement, "vllm_env")
 
@@ -81,7 +94,7 @@ def flashcomm(subject: Subject) -> Iterator[Fault]:
 @rule("QC508", INFO, "async scheduling by release", "the page on main", "async-scheduling: true")
 def async_flag(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        if "async-scheduling" in seat.flags and not versions.older(subject.plan.release, "v0.23.0rc1"):
+        if "async-scheduling" in seat.flags and subject.since("v0.23.0rc1"):
             yield Fault("async-scheduling is the default", "leave it out", seat.placement, "vllm_args")
 
 
@@ -105,7 +118,7 @@ def library_path(subject: Subject) -> Iterator[Fault]:
 @rule("QC511", ERROR, "CANN's libraries stay", "Dockerfile at v0.23.0", "LD_LIBRARY_PATH: /opt/lib")
 def lost_path(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        path = seat.instance.env.get("LD_LIBRARY_PATH", "$LD_LIBRARY_PATH")
+        path = _env(seat, "LD_LIBRARY_PATH")
         if "$LD_LIBRARY_PATH" not in path and "${LD_LIBRARY_PATH" not in path:
             what = "LD_LIBRARY_PATH replaces the image's own, CANN's libraries are lost"
             yield Fault(what, "end it with :$LD_LIBRARY_PATH", seat.placement, "vllm_env")
@@ -121,7 +134,7 @@ def ipv6(subject: Subject) -> Iterator[Fault]:
 @rule("QC225", WARNING, "time to fetch KV", "mooncake_connector.py", "VLLM_MOONCAKE_ABORT…: 10")
 def generous_transfer(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
-        limit = seat.instance.env.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", "480")
+        limit = _env(seat, "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT")
         if limit.isdigit() and int(limit) < 60:
             what = f"prefill frees KV that was not fetched within {limit} s"
             hint = "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT of 480"
@@ -131,7 +144,7 @@ def generous_transfer(subject: Subject) -> Iterator[Fault]:
 @rule("QC513", WARNING, "HCCL's connect timeout", "HCCL documentation", "HCCL_CONNECT_TIMEOUT: 5")
 def connect_timeout(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
-        limit = seat.instance.env.get("HCCL_CONNECT_TIMEOUT", "120")
+        limit = _env(seat, "HCCL_CONNECT_TIMEOUT")
         if not limit.isdigit() or not 120 <= int(limit) <= 7200:
             yield Fault(f"HCCL_CONNECT_TIMEOUT is {limit}", "120 to 7200 s", seat.placement, "vllm_env")
 
@@ -169,11 +182,16 @@ def wrong_nic(subject: Subject) -> Iterator[Fault]:
             yield Fault(f"{nic} does not lead to other hosts", "leave nic to the facts", seat.placement, "nic")
 
 
+_ASCEND = re.compile(r"w\d+a\d+", re.IGNORECASE)
+_QUANTIZED = re.compile(r"w\d+a\d+|fp8|int\d", re.IGNORECASE)
+"""What a hub id says of its quantization: Ascend's own (`w8a8`), or any."""
+
+
 @rule("QC517", WARNING, "quantized weights are told so", "seed, section 5.1", "quantization: null")
 def quantized_weights(subject: Subject) -> Iterator[Fault]:
     model = subject.plan.model
     for seat in subject.firsts:
-        if re.search(r"w\d+a\d+", model.weights, re.IGNORECASE) and "quantization" not in seat.flags:
+        if _ASCEND.search(model.weights) and "quantization" not in seat.flags:
             what = f"{model.weights} is quantized, but --quantization is missing"
             yield Fault(what, "quantization: ascend", seat.placement, "vllm_args")
 
@@ -182,7 +200,7 @@ def quantized_weights(subject: Subject) -> Iterator[Fault]:
 def plain_weights(subject: Subject) -> Iterator[Fault]:
     model = subject.plan.model
     for seat in subject.firsts:
-        plain = model.weights.startswith("Qwen/") and not re.search(r"w\d+a\d+|fp8|int\d", model.weights, re.IGNORECASE)
+        plain = model.weights.startswith("Qwen/") and not _QUANTIZED.search(model.weights)
         if plain and seat.flags.get("quantization") == "ascend":
             what = f"{model.weights} is not quantized, but --quantization ascend is set"
             yield Fault(what, "quantization: null, or the w8a8 model", seat.placement, "vllm_args")

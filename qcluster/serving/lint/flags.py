@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from qcluster.schema import did_you_mean
 from qcluster.serving import catalogue, versions
 from qcluster.serving.connector import connectors
-from qcluster.serving.layers import spelling
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Seat, Subject, rule
 
 MULTI = "MultiConnector"
@@ -70,9 +69,8 @@ def unknown_connector(subject: Subject) -> Iterator[Fault]:
             name = str(one.get("kv_connector", ""))
             if name not in known and "kv_connector_module_path" not in one:
                 hint = did_you_mean(name, known) or "kv_connector_module_path says where one of your own is"
-                typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
                 what = f"neither vLLM nor vllm-ascend has a connector {name!r}"
-                yield Fault(what, hint, seat.placement, "vllm_args" if typed else "connector")
+                yield Fault(what, hint, seat.placement, _where_connector(seat))
 
 
 @rule("QC606", ERROR, "a MultiConnector joins connectors", "kv_pool.md", f"connector: {MULTI}")
@@ -80,9 +78,12 @@ def hollow_multi(subject: Subject) -> Iterator[Fault]:
     for seat in subject.connected:
         named = [one for one in connectors(seat.config("kv-transfer-config")) if one.get("kv_connector") == MULTI]
         if any(len(connectors(one)) == 1 for one in named):
-            typed = "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
             hint = "name the connector that moves KV; kv_pool puts it beside a pool into a MultiConnector"
-            yield Fault(f"a {MULTI} without connectors", hint, seat.placement, "vllm_args" if typed else "connector")
+            yield Fault(f"a {MULTI} without connectors", hint, seat.placement, _where_connector(seat))
+
+
+def _where_connector(seat: Seat) -> str:
+    return "vllm_args" if seat.typed("kv-transfer-config") else "connector"
 
 
 @rule("QC604", WARNING, "the draft model is there", "Kimi-K2.5.md", "speculative-config: {model: …}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from qcluster.serving import versions
 from qcluster.serving.deployment import CONNECTED
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 from qcluster.serving.lint.transfer import pairs, point_to_point, transfers
+from qcluster.serving.ports import HCCL_HOST
 from qcluster.serving.proxy import LAYERWISE
 
 
@@ -72,7 +72,7 @@ def prefix_cache(subject: Subject) -> Iterator[Fault]:
 def layerwise_hybrid(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         names = [one.get("kv_connector") for one in transfers(seat)]
-        if subject.plan.model.hybrid and LAYERWISE in names and versions.older(subject.plan.release, "v0.23.0rc1"):
+        if subject.plan.model.hybrid and LAYERWISE in names and not subject.since("v0.23.0rc1"):
             what = f"{LAYERWISE} does not transfer a hybrid model's state in {subject.plan.release}"
             yield Fault(what, "MooncakeConnectorV1, or v0.23.0", seat.placement, "connector")
 
@@ -123,7 +123,7 @@ def context_multiple(subject: Subject) -> Iterator[Fault]:
 def recompute_on_prefill(subject: Subject) -> Iterator[Fault]:
     for seat in subject.of("prefill"):
         wanted = seat.config("additional-config").get("recompute_scheduler_enable")
-        if wanted and not versions.older(subject.plan.release, "v0.23.0rc1"):
+        if wanted and subject.since("v0.23.0rc1"):
             yield Fault("recompute_scheduler_enable is ignored on prefill", "remove it", seat.placement, "vllm_args")
 
 
@@ -174,7 +174,7 @@ def a2_unverified(subject: Subject) -> Iterator[Fault]:
 def same_host(subject: Subject) -> Iterator[Fault]:
     for prefill, decode in pairs(subject):
         if prefill.instance.host == decode.instance.host and not _separated(prefill, decode):
-            what = f"prefill and decode share {prefill.instance.host} and HCCL's port {60000}"
+            what = f"prefill and decode share {prefill.instance.host} and HCCL's port {HCCL_HOST[0]}"
             yield Fault(what, "HCCL_IF_BASE_PORT in one role's vllm_env", decode.placement, "vllm_env")
 
 

@@ -8,19 +8,10 @@ from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import PortUse
-from qcluster.serving.ports import meeting, overlaps, reserving, spans
+from qcluster.serving.ports import MOVED_BY, meeting, overlaps, reserving, spans
 
 EPHEMERAL = (32768, 60999)
 """Linux's default `net.ipv4.ip_local_port_range`."""
-
-VARIABLES = {
-    "api": "port_base",
-    "kv-handshake": "kv_port",
-    "dp-rpc": "dp_rpc_port",
-    "master": "master_port",
-    "proxy": "proxy_port",
-}
-"""Purpose of a port → the variable that moves it."""
 
 
 def place_of(subject: Subject, use: PortUse) -> Placement:
@@ -39,20 +30,15 @@ def collision(subject: Subject) -> Iterator[Fault]:
         if pair not in seen:
             seen.add(pair)
             what = f"{shown(one)} meets {shown(other)}"
-            variable = VARIABLES.get(other.purpose, "port_base")
-            typed = one.purpose == other.purpose == "kv-handshake" and _stem(one) == _stem(other)
+            variable = MOVED_BY.get(other.purpose, "port_base")
+            typed = one.purpose == other.purpose == "kv-handshake" and one.side == other.side
             hint = 'kv_port: "{{ kv_port }}" in kv-transfer-config' if typed else f"another {variable} for one of them"
             yield Fault(what, hint, place_of(subject, other), variable)
 
 
 def _owner(subject: Subject, use: PortUse) -> str:
     """One finding a pair of roles, not one a pair of processes."""
-    return f"{use.host} {_stem(use)} {use.purpose}"
-
-
-def _stem(use: PortUse) -> str:
-    """Host and role of a process's name."""
-    return use.owner.rpartition("-")[0]
+    return f"{use.host} {use.side} {use.purpose}"
 
 
 def shown(use: PortUse) -> str:
@@ -66,7 +52,7 @@ def beyond(subject: Subject) -> Iterator[Fault]:
     for use in subject.plan.ports:
         if use.last > 65535 and _owner(subject, use) not in told:
             told.add(_owner(subject, use))
-            yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), VARIABLES.get(use.purpose, ""))
+            yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), MOVED_BY.get(use.purpose, ""))
 
 
 @rule("QC303", WARNING, "ports outside of Mooncake's own range", "PR #6455; issue #14263", "kv_port: 30000")
@@ -81,13 +67,13 @@ def adxl_range(subject: Subject) -> Iterator[Fault]:
     for use in subject.plan.ports:
         drawn = windows.get(use.host, [])
         wide = use.purpose == "kv-handshake" and base <= use.first < base + OLDER_STEP * _numbers(subject, use.host)
-        if wide or (use.purpose in VARIABLES and any(True for _ in meeting([use], drawn))):
+        if wide or (use.purpose in MOVED_BY and any(True for _ in meeting([use], drawn))):
             hit.setdefault((use.host, use.purpose), use)
     for use in hit.values():
         what = f"{shown(use)} lies where Mooncake {row.get('mooncake', '')} draws ports at random"
         hint = f"from {base}, {row['adxl_step']} an NPU here, {OLDER_STEP} in older versions"
         better = "; use 36000 on A3, 28000 on A2" if use.purpose == "kv-handshake" else ""
-        yield Fault(what, hint + better, place_of(subject, use), VARIABLES[use.purpose])
+        yield Fault(what, hint + better, place_of(subject, use), MOVED_BY[use.purpose])
 
 
 OLDER_STEP = 1000

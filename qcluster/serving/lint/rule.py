@@ -14,7 +14,9 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, Protocol
 
+from qcluster.serving import versions
 from qcluster.serving.deployment import Deployment
+from qcluster.serving.layers import spelling
 from qcluster.serving.options import options
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Instance, Plan
@@ -54,6 +56,10 @@ class Seat:
         """A JSON flag's mapping; empty where it is missing."""
         value = self.flags.get(flag)
         return value if isinstance(value, dict) else {}
+
+    def typed(self, flag: str) -> bool:
+        """Whether the inventory itself writes the flag."""
+        return flag in map(spelling, self.placement.settings.vllm_args)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,10 @@ class Subject:
     def connected(self) -> tuple[Seat, ...]:
         """The first processes of prefill and decode: what a rule about KV transfer looks at."""
         return (*self.of("prefill"), *self.of("decode"))
+
+    def since(self, version: str) -> bool:
+        """Whether the release is `version` or later; one of unknown name is."""
+        return not versions.older(self.plan.release, version)
 
     @property
     def pd(self) -> bool:

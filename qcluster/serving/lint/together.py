@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from qcluster.serving.lint.ports import VARIABLES, place_of, shown
+from qcluster.serving.lint.ports import place_of, shown
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, rule
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Plan, PortUse
-from qcluster.serving.ports import meeting
+from qcluster.serving.ports import MOVED_BY, meeting
 from qcluster.serving.show import ids
 
 
@@ -47,14 +47,10 @@ def _meetings(subject: Subject, shared: Shared) -> Iterator[tuple[PortUse, PortU
     theirs = [use for use in shared.neighbour.plan.ports if use.host == shared.other]
     seen: set[tuple[str, ...]] = set()
     for one, other in meeting(mine, theirs):
-        kind = (one.purpose, _stem(one), other.purpose, _stem(other))
+        kind = (one.purpose, one.side, other.purpose, other.side)
         if kind not in seen:
             seen.add(kind)
             yield one, other
-
-
-def _stem(use: PortUse) -> str:
-    return use.owner.rpartition("-")[0]
 
 
 def _random(one: PortUse, other: PortUse) -> bool:
@@ -71,7 +67,7 @@ def ports(subject: Subject) -> Iterator[Fault]:
 
 
 def _fault(subject: Subject, shared: Shared, one: PortUse, other: PortUse) -> Fault:
-    variable = VARIABLES.get(one.purpose, "vllm_env")
+    variable = MOVED_BY.get(one.purpose, "vllm_env")
     free = -(-(other.last + 1) // 100) * 100
     hint = f"{variable}: {free} here, or other ports there" if variable != "vllm_env" else "HCCL_IF_BASE_PORT here"
     what = f"{shown(one)} on {shared.name} meets {shown(other)} of {shared}"

@@ -7,7 +7,6 @@ from typing import Any
 
 from qcluster.serving.connector import KV_ROLES, connectors
 from qcluster.serving.deployment import CONNECTED
-from qcluster.serving.layers import spelling
 from qcluster.serving.lint.rule import ERROR, Fault, Seat, Subject, rule
 
 
@@ -63,7 +62,7 @@ _SAME = "both sides must name the same sizes"
 
 def _typed(seat: Seat) -> bool:
     """Whether the inventory writes the configuration, which then is taken as it is."""
-    return "kv-transfer-config" in map(spelling, seat.placement.settings.vllm_args)
+    return seat.typed("kv-transfer-config")
 
 
 def _other_ranks(subject: Subject) -> Iterator[Fault]:
