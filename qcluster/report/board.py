@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,11 @@ from qcluster.report.lines import title
 from qcluster.report.spans import Spans
 
 ORDER = [milestone.id for milestone in MILESTONES]
+
+
+def _words(name: str) -> list[str]:
+    """Text and numbers in turn."""
+    return re.split(r"(\d+)", name)
 
 
 @dataclass
@@ -99,7 +105,9 @@ class Board:
         )
 
     def instances(self) -> list[Moving]:
-        return [one for one in self.moving.values() if one.milestone]
+        """By name, so that a row stays where it is: `d1-decode-2` before `d1-decode-10`."""
+        found = (one for one in self.moving.values() if one.milestone)
+        return sorted(found, key=lambda one: [int(word) if word.isdigit() else word for word in _words(one.subject)])
 
     def transfers(self) -> list[Moving]:
         """Bytes and counts that have not reached their end."""

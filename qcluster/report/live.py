@@ -26,6 +26,8 @@ MARGIN = 26
 """Cells before the text of a row that `Lines` makes: what became of it, and on which host."""
 FEW = 4
 """Hosts whose running tasks are shown each on its own."""
+WIDEST = 120
+"""Columns after which a clock would stand too far from what it tells of."""
 PINNED = 3
 """Failures that stay in sight; the others are counted."""
 
@@ -67,7 +69,7 @@ class LiveReporter:
     def _draw(self) -> RenderableType:
         width, height = self._console.size
         with self._turn:
-            return Group(*draw(self._board, self._expected, (width, height - 1), self._clock()))
+            return Group(*draw(self._board, self._expected, (min(width, WIDEST), height - 1), self._clock()))
 
 
 def folded(line: Text, console: Console) -> list[Text]:

@@ -78,6 +78,17 @@ def test_the_counters_of_a_recap_stand_below_each_other() -> None:
     assert second.startswith("b12 : ok=120 changed=0 ")
 
 
+def test_of_many_hosts_those_that_came_to_the_same_share_a_line_of_the_recap() -> None:
+    tallies = {f"p{i}": HostTally(ok=3) for i in range(1, 100)} | {"d1": HostTally(ok=2, failed=1)}
+    tallies["d2"] = HostTally(ok=2, failed=1)
+    end = [RunFinished(4.0, 1, tallies, 3.0)]
+    told = lines(Style(everything=False), end)
+    assert [line.split(" : ")[0].strip() for line in told[1:]] == ["p[1:99]", "d1", "d2"]
+    assert len(lines(Style(), end)) == 102, "run and exec tell each host, as Ansible does"
+    few = dict(list(tallies.items())[:3])
+    assert len(lines(Style(everything=False), [RunFinished(4.0, 0, few, 3.0)])) == 4
+
+
 def test_while_the_operator_is_asked_something_nothing_is_written() -> None:
     asked, failed = OperatorAsked(2.0, "Go on"), finished("b", Status.FAILED, message="disk full")
     reader = Lines(Style())
