@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli import complete
-from qcluster.cli.measuring import RESULTS, How, find, how, how_options, measure, show, tokenizer_for, write_page
+from qcluster.cli.kept import RESULTS
+from qcluster.cli.measuring import How, find, how, how_options, measure, show, tokenizer_for, write_page
 from qcluster.cli.options import inventory_options, run_options
 from qcluster.cli.session import Choice
 from qcluster.errors import InputError

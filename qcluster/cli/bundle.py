@@ -15,7 +15,8 @@ import click
 
 from qcluster import __version__
 from qcluster.cli.hidden import secrets_known
-from qcluster.cli.session import RUNS, Session
+from qcluster.cli.kept import RUNS
+from qcluster.cli.session import Session
 from qcluster.command import sh
 from qcluster.errors import InputError, QclusterError
 from qcluster.facts.bundle import bundle

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from qcluster.cli.options import parse_extra
-from qcluster.cli.session import RUNS, Choice, load_inventory
+from qcluster.cli.kept import RUNS
+from qcluster.cli.session import Choice, load_inventory
 
 if TYPE_CHECKING:
     from qcluster.errors import Problem

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from qcluster.cli.kept import RESULTS, RUNS
 from qcluster.errors import QclusterError
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -39,15 +40,11 @@ def rules(context: click.Context, parameter: click.Parameter, begun: str) -> lis
 
 def runs(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Journals in this directory, the newest first."""
-    from qcluster.cli.session import RUNS
-
     return _matching(begun, lambda: ["last", *sorted((one.name for one in RUNS.iterdir()), reverse=True)])
 
 
 def results(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """What `bench` and `eval` have stored, the newest first."""
-    from qcluster.cli.measuring import RESULTS
-
     return _matching(begun, lambda: ["last", *sorted((one.name for one in RESULTS.iterdir()), reverse=True)])
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from qcluster.cli.kept import RESULTS
 from qcluster.cli.options import RunFlags
 from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
-RESULTS = Path(".qcluster") / "results"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from qcluster.cli import complete
-from qcluster.cli.session import RUNS
+from qcluster.cli.kept import RUNS
 from qcluster.errors import InputError
 from qcluster.events import CommandRan
 from qcluster.report import journal, replay
