@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Told:
-    """Listens to a run for what its end has to say. `left` are containers of others, by host; times in seconds."""
+    """Listens to a run for what its end has to say. `left` are containers of others, by host; times in seconds.
+
+    `elapsed` begins with what the operator has waited for before the run, and ends with it.
+    """
 
     elapsed: float = 0.0
+    changed: bool = False
+    proven: bool = False
     unreachable: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -29,12 +34,14 @@ class Told:
         if isinstance(event, TaskStarted):
             self._modules[event.uid] = event.module
         elif isinstance(event, RunFinished):
-            self.elapsed = event.elapsed
+            self.elapsed += event.elapsed
         elif isinstance(event, HostFinished):
             self._done(event)
 
     def _done(self, event: HostFinished) -> None:
         module, result = self._modules.get(event.uid, ""), event.result
+        self.changed |= result.status is Status.CHANGED
+        self.proven |= module == "smoke" and result.status is Status.OK
         if result.status is Status.UNREACHABLE and not result.ignored:
             self.unreachable.append(event.host)
         elif module == "npus_free" and result.status is Status.OK:
@@ -48,7 +55,10 @@ def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) ->
     if verb == "down":
         yield from stopped(plan, told, inventory, code)
     elif verb in ("up", "smoke") and not code:
-        yield served(plan, told)
+        calm = "nothing changed; " if verb == "up" and not told.changed else ""
+        yield f"{calm}{served(plan, told)}"
+    elif verb == "smoke" and told.unreachable:
+        yield partly(plan, told)
 
 
 OWN_WORDS = ("up", "scale", "bench", "eval", "supervise")
@@ -70,6 +80,15 @@ def served(plan: Plan, told: Told) -> str:
     return f"{', '.join(places)} {verb} {plan.model.served_name} ({count}), {told.elapsed:.1f} s"
 
 
+def partly(plan: Plan, told: Told) -> str:
+    """What could be asked where a host cannot be reached."""
+    silent = [one.name for one in plan.instances if one.host in told.unreachable]
+    asked = len(plan.instances) - len(silent)
+    what = f"proven: {asked} of {len(plan.instances)} instances" if told.proven else "nothing is proven"
+    where = ", ".join(dict.fromkeys(told.unreachable))
+    return f"{what}; on {where}, which cannot be reached, not asked: {', '.join(silent) or 'the proxy'}"
+
+
 def stopped(plan: Plan, told: Told, inventory: Path, code: int) -> Iterator[str]:
     """What `down` leaves behind."""
     for host, names in told.left.items():
@@ -80,4 +99,5 @@ def stopped(plan: Plan, told: Told, inventory: Path, code: int) -> Iterator[str]
         yield f"  qcluster down {inventory} --limit {where}   when it answers again"
     if not code:
         npus = "NPUs free" if told.free else "NPUs not looked at"
-        yield f"{plan.deployment}: stopped, {npus}, {told.elapsed:.1f} s"
+        what = "stopped" if told.changed else "nothing ran"
+        yield f"{plan.deployment}: {what}, {npus}, {told.elapsed:.1f} s"

@@ -58,13 +58,16 @@ def replaced(session: Session) -> list[str]:
 
 
 def absent_outside(session: Session, limit: str) -> list[str]:
-    """Hosts of the plan that `--limit` leaves out and whose engines do not run, as far as they can be asked."""
+    """Hosts of the plan that `--limit` leaves out and that lack an engine or the proxy, as far as they can be asked."""
     from qcluster.inventory.patterns import select
 
     if not limit or session.plan is None:
         return []
     inside = set(select(session.inventory, "all", limit))
     asked = {host.name: {box.name for box in host.containers if box.image} for host in session.plan.hosts}
+    proxy = session.plan.proxy
+    if proxy and proxy.image:
+        asked[proxy.host].add(proxy.container)
     return [
         host
         for host, boxes in asked.items()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.cli.began import lived
 from qcluster.cli.closing import Told, interrupted, last_words
 from qcluster.cli.hidden import secrets_known, vault_of
+from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
 from qcluster.cli.stopping import stoppable
 from qcluster.events import CommandRan, Emit, Event
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
     from qcluster.transport.base import Transport
     from qcluster.transport.fleet import Fleet
-
-RUNS = Path(".qcluster") / "runs"
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     book = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
-    told = Told()
+    told = Told(lived())
     with noted(session, verb, flags.check), _reporting(session, verb, flags, journal, told) as emit, stoppable():
         code = engine.run(book, session.inventory, session.wires, asked, emit)
     session.unreachable.update(told.unreachable)

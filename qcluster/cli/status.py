@@ -22,6 +22,7 @@ from qcluster.errors import EXIT_OK, NotServing, UnreachableError, UnreadableOut
 from qcluster.facts import http, instances
 from qcluster.facts.fact import ask
 from qcluster.facts.proven import Proof, last_proof
+from qcluster.report.standing import current, standing
 from qcluster.report.status import Expected, Row, as_json, row, table
 from qcluster.report.watch import watch_lines
 from qcluster.serving.plan import Plan
@@ -40,7 +41,8 @@ def status(inventory_path: str | None, inventory_option: str | None, json_: bool
     With --watch (and in --json): requests running and waiting, KV cache in use, TTFT, TPOT and tokens a second from
     the engines' /metrics, and HBM from npu-smi.
 
-    Exit 0 when everything serves, 4 when something does not or the last proof failed, 3 when a host cannot be reached.
+    Exit 0 when everything serves, 4 when something does not or the last proof of what runs now failed, 3 when a host
+    cannot be reached.
     """
     with opened(Choice(inventory_path, inventory_option), RunFlags()) as session:
         if not watch:
@@ -57,23 +59,22 @@ def _show(session: Session, json_: bool) -> tuple[list[Row], Proof | None]:
     if json_:
         click.echo(json.dumps(_document(session.plan, Meter(session).measured(rows), proof), indent=2))
     else:
-        click.echo("\n".join([*table(rows), "", _last(session.plan, rows, proof), *_why(proof)]))
+        click.echo("\n".join([*table(rows), "", _last(session, rows, proof), *_why(proof, rows)]))
     return rows, proof
 
 
 def _document(plan: Plan, rows: list[Row], proof: Proof | None) -> dict[str, Any]:
-    return {"deployment": plan.deployment, "instances": as_json(rows), "proof": asdict(proof) if proof else None}
+    told = {**asdict(proof), "current": current(proof, rows, time.time())} if proof else None
+    return {"deployment": plan.deployment, "instances": as_json(rows), "proof": told}
 
 
-def _last(plan: Plan, rows: list[Row], proof: Proof | None) -> str:
-    if rows and all(one.state == "absent" for one in rows):
-        return f"{plan.deployment}: not running; `qcluster up` starts it"
-    healthy = sum(one.serves for one in rows)
-    return f"{plan.deployment}: {healthy} of {len(rows)} healthy; {f'last proof {proof}' if proof else 'never proven'}"
+def _last(session: Session, rows: list[Row], proof: Proof | None) -> str:
+    assert session.plan
+    return standing(session.plan.deployment, str(session.path), rows, proof, time.time())
 
 
-def _why(proof: Proof | None) -> list[str]:
-    return proof.why.splitlines()[:1] if proof else []
+def _why(proof: Proof | None, rows: list[Row]) -> list[str]:
+    return proof.why.splitlines()[:1] if proof and current(proof, rows, time.time()) else []
 
 
 def _watch(session: Session, json_: bool, every: float) -> None:
@@ -83,7 +84,7 @@ def _watch(session: Session, json_: bool, every: float) -> None:
     with _canvas(json_) as show:
         while True:
             rows, proof = meter.measured(survey(session)), proof_of(session)
-            told = f"{_last(session.plan, rows, proof)}; {time.strftime('%H:%M:%S')}, every {every:g} s"
+            told = f"{_last(session, rows, proof)}; {time.strftime('%H:%M:%S')}, every {every:g} s"
             line = json.dumps(_document(session.plan, rows, proof)) if json_ else ""
             show(partial(_single, line) if json_ else partial(watch_lines, rows, told))
             time.sleep(every)
@@ -115,7 +116,7 @@ def _canvas(json_: bool) -> Iterator[Callable[[Callable[[int], list[str]]], None
 def _exit(rows: list[Row], proof: Proof | None) -> int:
     if any(one.state == "unreachable" for one in rows):
         return UnreachableError.exit_code
-    good = all(one.serves for one in rows) and not (proof and proof.why)
+    good = all(one.serves for one in rows) and not (proof and proof.why and current(proof, rows, time.time()))
     return EXIT_OK if good else NotServing.exit_code
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.consent import absent_outside, consent
+from qcluster.cli.kept import RUNS
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
-from qcluster.cli.session import Choice, opened, run_playbook
+from qcluster.cli.rerun import failed_before
+from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.errors import was_interrupted
 
@@ -22,8 +25,11 @@ Detached: downloads and engines go on without this run.
 
 
 OUTSIDE = """\
-{hosts}: outside --limit, and the engines there do not run. What starts now cannot be proven to serve before they do:
+{hosts}: outside --limit, and not all of the plan runs there. What starts now cannot be proven to serve before it does:
   qcluster up {inventory}"""
+
+AGAIN = "again: {failed} (failed){waiting}"
+WAITING = "; {hosts} (not all runs there, since the others failed)"
 
 
 @click.command()
@@ -42,13 +48,32 @@ def up(
 ) -> int:
     """Bring the deployment of INVENTORY up and prove that it serves. What runs already as planned is left alone."""
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
-    with opened(choice, flags) as session, unlocking(session, "up"):
-        extra: dict[str, object] = {"qcluster_yes": flags.check or consent(session, yes), **keyed(api_key)}
-        if skip_network:  # else the inventory's own variable counts
-            extra["skip_network"] = True
-        if absent := absent_outside(session, flags.limit):
-            click.echo(OUTSIDE.format(hosts=", ".join(absent), inventory=session.path), err=True)
-        code = run_playbook(session, "up", playbook("up", Path.cwd()), flags, extra_vars=extra)
+    plays = playbook("up", Path.cwd())
+    with opened(choice, flags) as session:
+        flags = _again(session, str(plays), flags)
+        with unlocking(session, "up"):
+            # without the flag the inventory's own variable counts
+            network = {"skip_network": True} if skip_network else {}
+            extra = {"qcluster_yes": flags.check or consent(session, yes), **keyed(api_key), **network}
+            _warn_of_others(session, flags.limit)
+            code = run_playbook(session, "up", plays, flags, extra_vars=extra)
         if was_interrupted(code):
             click.echo(DETACHED.format(inventory=session.path), err=True)
         return code
+
+
+def _warn_of_others(session: Session, limit: str) -> None:
+    if absent := absent_outside(session, limit):
+        click.echo(OUTSIDE.format(hosts=", ".join(absent), inventory=session.path), err=True)
+
+
+def _again(session: Session, plays: str, flags: RunFlags) -> RunFlags:
+    """With --rerun-failed: those that failed, and those that wait for them, since only all together can be proven."""
+    if not flags.rerun_failed:
+        return flags
+    failed = failed_before(RUNS, plays, str(session.path), flags.limit)
+    waiting = absent_outside(session, failed)
+    more = WAITING.format(hosts=", ".join(waiting)) if waiting else ""
+    click.echo(AGAIN.format(failed=failed.replace(",", ", "), waiting=more), err=True)
+    everybody = session.plan and {host.name for host in session.plan.hosts} <= {*failed.split(","), *waiting}
+    return replace(flags, rerun_failed=False, limit="" if everybody else ",".join([failed, *waiting]))

@@ -147,13 +147,19 @@ class Board:
     def last_lines(self, name: str, count: int = LAST_LINES) -> list[str]:
         return [*self.lines.get(name, ()), *filter(None, [self._rest.get(name, "")])][-count:]
 
+    def guilty(self) -> list[str]:
+        """The hosts of what failed; of what is not up yet where nothing did."""
+        late = () if self.failures else self.waiting
+        return list(dict.fromkeys([one.host for one in self.failures] + [self.target(name).host for name in late]))
+
     def values(self) -> dict[str, Any]:
-        """For `register`: milestone of every engine, failures, and the cause."""
+        """For `register`: milestone of every engine, failures and on which hosts, and the cause."""
         found = cause(self)
         return {
             "instances": {name: position.milestone.id for name, position in self.positions.items()},
             "failed_instances": {failure.name: failure.what for failure in self.failures},
             "cause": found.name if found else "",
+            "hosts": self.guilty(),
             **({"exit": UnreachableError.exit_code} if found and found.lost else {}),
         }
 

@@ -6,6 +6,7 @@ What fails here ends the run with exit code 4: the cluster runs, but does not se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -58,24 +59,40 @@ class Smoke:
     supports_check = False
 
     def run(self, call: Call, reach: Reach) -> Report:
-        scene = scene_of(call)
+        lost = lost_hosts(call, reach)
+        scene = without(scene_of(call), lost)
+        if not scene.instances and lost:
+            return Report(skipped=f"{', '.join(lost)}: cannot be reached, and all instances are there")
         try:
             values = prove(scene, reach, int(call.args["wait"]))
             if call.args["documented"]:
                 _documented(scene, reach)
         except NotServing as error:
             if not isinstance(error, NotRunning):
-                _note(call, reach, str(error))
+                _note(call, reach, str(error), lost)
             fatal = error.exit_code if call.args["fatal"] else 0
             return Report(failed=str(error), values={"exit": error.exit_code}, fatal=fatal)
-        _note(call, reach, "")
+        if not lost:
+            _note(call, reach, "", lost)
         return Report(values=values)
 
 
-def _note(call: Call, reach: Reach, why: str) -> None:
+def lost_hosts(call: Call, reach: Reach) -> tuple[str, ...]:
+    """Hosts of the play that the run has lost: of what runs there nothing can be proven, and nothing refuted."""
+    everybody = call.variables.get("ansible_play_hosts_all", ())
+    return tuple(host for host in everybody if host not in reach.play_hosts)
+
+
+def without(scene: Scene, lost: Sequence[str]) -> Scene:
+    """What is left to ask."""
+    proxy = scene.proxy if scene.proxy and scene.proxy.host not in lost else None
+    return replace(scene, instances=tuple(one for one in scene.instances if one.host not in lost), proxy=proxy)
+
+
+def _note(call: Call, reach: Reach, why: str, lost: Sequence[str]) -> None:
     """For `status` and `doctor`; the proof of a few instances says nothing of the whole."""
     first = call.variables["qcluster_plan"]["hosts"][0]
-    if not call.args["instances"]:
+    if not call.args["instances"] and first["name"] not in lost:
         told = proven.Proof(reach.clock(), str(call.args["by"]), why)
         reach.fleet[first["name"]].put(proven.note(first["state_dir"], told))
 

@@ -98,6 +98,8 @@ def status_schema() -> dict[str, Any]:
     """What `qcluster status --json` prints."""
     row = TypeAdapter(Row).json_schema(mode="serialization")
     proof = TypeAdapter(Proof).json_schema(mode="serialization")
+    proof["properties"]["current"] = {"type": "boolean"}
+    proof["required"] = list(proof["properties"])
     document = _object(deployment="string")
     document["properties"] |= {"instances": _array(row), "proof": {"anyOf": [proof, {"type": "null"}]}}
     document["required"] = list(document["properties"])

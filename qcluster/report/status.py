@@ -63,8 +63,13 @@ def row(expected: Expected, found: Running | None, healthy: bool) -> Row:
     age = engine.age if engine and state == "running" else None
     if healthy:
         return Row(*given, state, age, milestones.COMPLETE.label, "ok")
-    position = milestones.follow(engine.tail if engine else ()).text if state != "absent" else ""
-    return Row(*given, state, age, position, "starting" if state == "running" else "down")
+    position = milestones.follow(engine.tail if engine else ())
+    over = position.milestone is milestones.COMPLETE
+    if state == "running":
+        return Row(*given, state, age, position.text, "down" if over else "starting")
+    # how far a start came before it ended says why; that what is gone once was complete says nothing
+    silent = over or state == "absent" or expected.role == "proxy"
+    return Row(*given, state, age, "" if silent else position.text, "down")
 
 
 def with_hbm(one: Row, table: NpuTable | None) -> Row:

@@ -28,6 +28,11 @@ def mended(place: Workplace) -> None:
     place.run("lab", "fault", "--clear", "-i", LAB)
 
 
+def failed(text: str) -> dict[str, int]:
+    """How often each host failed, by the recap."""
+    return {host: int(times) for host, times in re.findall(r"^(\w+) +: .*\bfailed=(\d+)", text, re.MULTILINE)}
+
+
 def broken(place: Workplace, *words: str) -> None:
     ran = place.run("lab", "fault", "-i", LAB, *words)
     assert ran.exit == 0, ran.text
@@ -51,9 +56,28 @@ def test_an_image_that_no_registry_has_is_named_with_every_source(place: Workpla
 def test_the_first_registry_is_down_and_a_mirror_serves(place: Workplace) -> None:
     broken(place, "registry-down", "quay.io")
     broken(place, "engine-dies", "d1:7100", "zmq")
+    broken(place, "engine-dies", "p1:7100", "zmq")
     ran = place.run("up", LAB, "--skip-network")
     assert ran.exit == 1, ran.text
     assert "got m.daocloud.io/quay.io/ascend/vllm-ascend" in ran.err
+    assert failed(ran.err) == {"p1": 1, "d1": 1}, "both lost an engine, though one host watched for all"
+
+
+def test_every_host_on_which_the_engines_cannot_be_started_fails_and_is_run_again(place: Workplace) -> None:
+    homes = [place.folder / f"lab/hosts/{host}/home/.local/state/qcluster/lab-1p1d" for host in ("p1", "d1")]
+    for home in homes:
+        (home / "qcluster-lab-1p1d").rename(home / "aside")
+        (home / "qcluster-lab-1p1d").write_text("a file where the scripts have to go")
+    ran = place.run("up", LAB, "--skip-network")
+    for home in homes:
+        (home / "qcluster-lab-1p1d").unlink()
+        (home / "aside").rename(home / "qcluster-lab-1p1d")
+    assert ran.exit == 1, ran.text
+    assert failed(ran.err) == {"p1": 1, "d1": 1}, ran.text
+    broken(place, "docker-down", "p1")
+    again = place.run("up", LAB, "--skip-network", "--rerun-failed")
+    assert "again: p1, d1 (failed)" in again.err
+    assert failed(again.err) == {"p1": 1, "d1": 0}, again.text
 
 
 def test_an_engine_that_dies_while_starting_is_the_cause_and_its_siblings_are_not(place: Workplace) -> None:
@@ -64,6 +88,7 @@ def test_an_engine_that_dies_while_starting_is_the_cause_and_its_siblings_are_no
     assert "its last lines:" in ran.err
     for sibling in ("p1-prefill-0", "p1-prefill-1", "d1-decode-1"):
         assert f"not the cause: {sibling}" in ran.err
+    assert failed(ran.err) == {"p1": 0, "d1": 1}, "the host of the engine that died, not the one that watched"
 
 
 def test_an_engine_that_hangs_is_told_with_its_place_and_started_again_by_restart(place: Workplace) -> None:
@@ -79,8 +104,9 @@ def test_an_engine_that_hangs_is_told_with_its_place_and_started_again_by_restar
 
 
 def test_up_goes_on_from_there_and_then_serves(place: Workplace) -> None:
-    ran = place.run("up", LAB, "--skip-network", "-o", "json")
+    ran = place.run("up", LAB, "--skip-network", "--rerun-failed", "-o", "json")
     assert ran.exit == 0, ran.text
+    assert "again: d1 (failed); p1 (not all runs there, since the others failed)" in ran.err
     again = place.run("up", LAB, "--skip-network", "-o", "json")
     assert again.exit == 0, again.text
     assert {tally["changed"] for tally in again.json()["recap"].values()} == {0}
@@ -121,6 +147,16 @@ def test_an_engine_that_hangs_is_named_though_its_health_is_200(place: Workplace
     assert "p1-prefill-0 on p1 does not" not in ran.err
 
 
+def test_a_host_that_cannot_be_reached_keeps_nobody_from_proving_the_others(place: Workplace) -> None:
+    broken(place, "host-down", "d1")
+    ran = place.run("smoke", LAB)
+    assert ran.exit == 3, ran.text
+    assert "proven: 2 of 4 instances; on d1, which cannot be reached, not asked: d1-decode-0, d1-decode-1" in ran.err
+    broken(place, "engine-sick", "p1:7101")
+    worse = place.run("smoke", LAB)
+    assert worse.exit == 3 and "p1-prefill-1: /health says 503" in worse.err, worse.text
+
+
 def test_a_dead_proxy_is_told_at_once_with_its_last_lines(place: Workplace) -> None:
     run = place.folder / "lab/hosts/p1/home/.local/state/qcluster/lab-1p1d/qcluster-lab-1p1d-proxy/run"
     os.kill(int((run / "entry.pid").read_text()), signal.SIGKILL)
@@ -144,7 +180,7 @@ def test_what_is_stopped_is_called_stopped(place: Workplace) -> None:
     assert smoke.exit == 4 and "not running: none of 4 instances answers; `qcluster up` starts them" in smoke.err
     restart = place.run("restart", "decode", "-i", LAB)
     assert restart.exit == 2 and "nothing of lab-1p1d runs: start it with `qcluster up`" in restart.err
-    assert "lab-1p1d: not running; `qcluster up` starts it" in place.run("status", LAB).out
+    assert f"lab-1p1d: not running; `qcluster up {LAB}` starts it" in place.run("status", LAB).out
 
 
 def test_down_asks_and_names_what_it_would_stop(place: Workplace) -> None:

@@ -93,6 +93,7 @@ def test_the_key_of_the_api_is_needed_and_never_shown(place: Workplace) -> None:
     for verbosity in ("-v", "-vvv"):
         ran = place.run("up", verbosity, "--diff")
         assert ran.exit == 0, ran.text
+        assert ran.out.startswith("nothing changed; http://"), ran.out
         assert CANARY not in ran.text
     assert CANARY not in place.run("plan", "--json").text
     compared = place.run("plan", "--diff", "--json")

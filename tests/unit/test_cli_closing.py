@@ -1,4 +1,4 @@
-"""The last lines of `down`: what is free, what was left alone, what could not be reached."""
+"""The last lines of `up` and `down`: where it serves, what is free, what was left alone, what could not be reached."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from qcluster.cli.closing import Told, stopped
+from qcluster.cli.began import lived
+from qcluster.cli.closing import Told, last_words, stopped
 from qcluster.events import HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status, TaskResult
 
-PLAN: Any = SimpleNamespace(deployment="small")
+PLAN: Any = SimpleNamespace(
+    deployment="small",
+    instances=[SimpleNamespace(port=None)] * 2,
+    proxy=SimpleNamespace(address="10.0.0.1", port=1999),
+    model=SimpleNamespace(served_name="qwen3.5"),
+)
 
 
 def heard(module: str, host: str, status: Status, **values: Any) -> Told:
@@ -26,8 +32,8 @@ def heard(module: str, host: str, status: Status, **values: Any) -> Told:
 @pytest.mark.parametrize(
     ("told", "code", "lines"),
     [
-        (heard("npus_free", "p1", Status.OK), 0, ["small: stopped, NPUs free, 2.0 s"]),
-        (heard("npus_free", "p1", Status.SKIPPED), 0, ["small: stopped, NPUs not looked at, 2.0 s"]),
+        (heard("npus_free", "p1", Status.OK), 0, ["small: nothing ran, NPUs free, 2.0 s"]),
+        (heard("npus_free", "p1", Status.SKIPPED), 0, ["small: nothing ran, NPUs not looked at, 2.0 s"]),
         (heard("npus_free", "p1", Status.FAILED), 1, []),
         (
             heard("deployment_stopped", "p1", Status.CHANGED, left=["db"]),
@@ -46,3 +52,23 @@ def heard(module: str, host: str, status: Status, **values: Any) -> Told:
 )
 def test_down_says_what_it_leaves(told: Told, code: int, lines: list[str]) -> None:
     assert list(stopped(PLAN, told, Path("a.yaml"), code)) == lines
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "begins"),
+    [
+        ("up", Status.OK, "nothing changed; http://10.0.0.1:1999/v1 serves"),
+        ("up", Status.CHANGED, "http://10.0.0.1:1999/v1 serves"),
+        ("smoke", Status.OK, "http://10.0.0.1:1999/v1 serves"),
+    ],
+)
+def test_up_says_where_clients_go_and_whether_anything_changed(verb: str, status: Status, begins: str) -> None:
+    (line,) = last_words(PLAN, verb, heard("smoke", "p1", status), Path("a.yaml"), 0)
+    assert line == f"{begins} qwen3.5 (2 instances), 2.0 s"
+
+
+def test_the_time_begins_when_the_operator_began_to_wait() -> None:
+    told = Told(1.5)
+    told(RunFinished(3.0, 0, {}, 2.0))
+    assert told.elapsed == 3.5
+    assert 0 < lived() < 86400

@@ -72,7 +72,7 @@ def test_a_status_is_valid() -> None:
     busy = Load(3, 2, 41.0, 312.0, None, 1500.0, None, 7)
     row = Row("p-0", "prefill", "p", (0, 1), 7100, "box", "running", 61, "complete", "ok", 61000, 131072, busy)
     proof = Proof(1.0, "up", "")
-    document = {"deployment": "d", "instances": [plain(row)], "proof": plain(proof)}
+    document = {"deployment": "d", "instances": [plain(row)], "proof": {**plain(proof), "current": True}}
     jsonschema.validate(document, SCHEMAS["status.json"])
     jsonschema.validate({**document, "proof": None}, SCHEMAS["status.json"])
     with pytest.raises(jsonschema.ValidationError):

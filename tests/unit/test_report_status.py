@@ -10,13 +10,22 @@ from qcluster.command import Command
 from qcluster.errors import UnreadableOutput
 from qcluster.facts.docker import Listed
 from qcluster.facts.instances import Engine, Running, parse
-from qcluster.report.status import Expected, aligned, compact, duration, row, table
+from qcluster.facts.proven import Proof
+from qcluster.report.standing import standing
+from qcluster.report.status import Expected, Row, aligned, compact, duration, row, table
 from qcluster.result import Outcome
 
 EXPECTED = Expected("p-0", "prefill", "p", (0, 1), 7100, "box")
 UP = Listed("box", "running", "d", "x", "Up 2 minutes")
 DOWN = Listed("box", "exited", "d", "x", "Exited (0)")
 LOADING = Engine("p-0", "running", 61, None, ("Loading safetensors checkpoint shards:  27% Completed | 3/11",))
+
+SERVED = replace(LOADING, tail=("INFO: Application startup complete.",))
+GONE = row(EXPECTED, Running((DOWN,), (SERVED,)), False)
+WELL = row(EXPECTED, Running((UP,), (SERVED,)), True)
+SICK = row(EXPECTED, Running((UP,), (SERVED,)), False)
+NOW = 1000.0
+"""WELL and SICK have been running for 61 s then."""
 
 
 def said(text: str) -> Running:
@@ -47,6 +56,8 @@ def test_an_answer_that_was_cut_off_is_unreadable(text: str) -> None:
         (Running((UP,), (LOADING,)), True, "running", "complete", "ok"),
         (Running((UP,), (Engine("p-0", "exited", 5, 1),)), False, "exited 1", "started", "down"),
         (Running((DOWN,), (LOADING,)), False, "stopped", "weights 3/11", "down"),
+        (Running((DOWN,), (SERVED,)), False, "stopped", "", "down"),
+        (Running((UP,), (SERVED,)), False, "running", "complete", "down"),
         (Running((), (LOADING,)), False, "absent", "", "down"),
         (Running((UP,), (Engine("p-0", "never", 0, None),)), False, "running", "started", "starting"),
     ],
@@ -85,3 +96,21 @@ def test_npus_are_shown_as_ranges(numbers: tuple[int, ...], text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(45, "45s"), (200, "3m20s"), (18120, "5h02m"), (1051200, "12d4h")])
 def test_ages_have_two_units(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("rows", "proof", "sentence"),
+    [
+        ([replace(GONE, state="absent")], None, "not running; `qcluster up a.yaml` starts it"),
+        ([GONE], Proof(950, "up"), "stopped; `qcluster up a.yaml` starts it again, `qcluster down a.yaml` removes"),
+        ([WELL], None, "1 of 1 healthy; never proven"),
+        ([WELL], Proof(950, "up"), "1 of 1 healthy; last proof passed"),
+        ([WELL], Proof(930, "up"), "1 of 1 healthy; not proven as it runs now (last proof passed"),
+        ([WELL, GONE], Proof(950, "up"), "(up)); `qcluster up a.yaml` starts what does not run"),
+        ([WELL, SICK], Proof(950, "up", "garbage"), "(up); `qcluster doctor a.yaml` looks for the reason"),
+    ],
+)
+def test_what_is_gone_and_what_was_proven_before_is_not_told_as_if_it_were_now(
+    rows: list[Row], proof: Proof | None, sentence: str
+) -> None:
+    assert sentence in standing("small", "a.yaml", rows, proof, NOW)

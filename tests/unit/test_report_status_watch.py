@@ -58,7 +58,7 @@ def test_ctrl_c_ends_watching_with_0_after_two_tables(
 ) -> None:
     @contextmanager
     def opened(*_: object) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(plan=SimpleNamespace(deployment="demo"))
+        yield SimpleNamespace(plan=SimpleNamespace(deployment="demo"), path="demo.yaml")
 
     waits: list[float] = []
 
