@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qcluster.cli.options import parse_extra
 from qcluster.cli.kept import RUNS
+from qcluster.cli.options import parse_extra
 from qcluster.cli.session import Choice, load_inventory
 
 if TYPE_CHECKING:
