@@ -32,8 +32,10 @@ class ImageFound:
             "present": found.image is not None,
             "id": found.image.id if found.image else "",
             "layers": list(found.image.layers) if found.image else [],
+            "size": found.image.size if found.image else 0,
             "architecture": found.image.architecture if found.image else "",
             "file": file if found.file else "",
+            "file_size": found.file,
             "tools": sorted(found.tools),
             "jobs": str(call.args["job_dir"]),
         }

@@ -172,6 +172,14 @@ def pull(words: list[str]) -> None:
     images.pull(names[0], quiet="quiet" in options or "q" in options)
 
 
+def manifest(words: list[str]) -> None:
+    """`docker manifest inspect -v`; the other subcommands change a registry."""
+    _, rest = split(words, NONE, frozenset({"v", "verbose", "insecure"}), interspersed=True)
+    if rest[0] != "inspect":
+        raise Refusal(f"docker manifest {rest[0]} ({here.SIMULATION}): only inspect is known")
+    images.manifest(rest[1])
+
+
 def image_list(words: list[str]) -> None:
     flags = frozenset(["quiet", "q", "all", "a", "no-trunc", "digests"])
     options, names = split(words, frozenset({"format", "filter", "f"}), flags, interspersed=True)
@@ -233,6 +241,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "container-inspect": inspect("container"),
     "image-inspect": inspect("image"),
     "pull": pull,
+    "manifest": manifest,
     "images": image_list,
     "rmi": image_remove,
     "tag": lambda words: images.tag_as(*words),

@@ -157,6 +157,8 @@ def info(template: str) -> None:
         "Name": here.host(),
         "DockerRootDir": f"{here.root()}/lab/docker",
         "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
+        "RegistryConfig": {"IndexConfigs": {"docker.io": {"Name": "docker.io", "Secure": True}}},
         "OperatingSystem": f"Debian ({here.SIMULATION})",
         "OSType": "linux",
         "Architecture": os.uname().machine,
@@ -174,7 +176,7 @@ def info(template: str) -> None:
 
 
 def version(template: str) -> None:
-    part = {"Version": VERSION, "ApiVersion": "1.47", "Os": "linux", "Arch": os.uname().machine}
+    part = {"Version": VERSION, "ApiVersion": "1.47", "Os": "linux", "Arch": images.machine()}
     values = {"Client": part, "Server": {**part, "Platform": {"Name": here.SIMULATION}}}
     if template:
         formatted(template, values)
