@@ -12,7 +12,7 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.errors import TaskFailed
 from qcluster.modules.base import Call, Decision, Option, Spec
-from qcluster.modules.streams import tail
+from qcluster.modules.pip_install import OPTIONS, install, installed
 from qcluster.result import Outcome
 
 SHOW = """\
@@ -25,16 +25,13 @@ command -v "$1" >/dev/null || { echo "no $1 on this host"; exit 3; }
 class PythonPackage:
     spec = Spec(
         {
-            "python": Option("str", default="python3", help="The interpreter."),
+            **OPTIONS,
             "name": Option("str", required=True, help="The package."),
             "version": Option("str", default="", help="It must begin so; empty accepts any."),
             "requirement": Option(
                 "str", default="", help="What pip installs where it is missing; default NAME==VERSION."
             ),
             "editable": Option("path", default="", help="A source folder that pip installs instead (pip install -e)."),
-            "indexes": Option("list", elements="str", default=(), help="Where pip looks besides its own index."),
-            "install": Option("bool", default=True, help="false: fail where it is missing."),
-            "timeout": Option("int", default=3600, help="Seconds for the installation."),
         },
         help="A Python package is installed in the wanted version.",
     )
@@ -54,23 +51,18 @@ class PythonPackage:
             return Decision(
                 failed=f"{what}: choose that `release`, or install the other version", values={"version": have}
             )
-        install = (str(call.args["python"]), "-m", "pip", "install", *_requirement(call, name, wanted))
-        steps = (Command(install, timeout=float(call.args["timeout"])), self.probe(call))
+        steps = (install(call, *_requirement(call, name, wanted)), self.probe(call))
         return Decision(steps, finish=partial(_installed, wanted))
 
 
 def _requirement(call: Call, name: str, wanted: str) -> tuple[str, ...]:
     if call.args["editable"]:
-        named: tuple[str, ...] = ("-e", str(call.args["editable"]))
-    else:
-        named = (str(call.args["requirement"]) or (f"{name}=={wanted}" if wanted else name),)
-    return (*(word for url in call.args["indexes"] for word in ("--extra-index-url", str(url))), *named)
+        return ("-e", str(call.args["editable"]))
+    return (str(call.args["requirement"]) or (f"{name}=={wanted}" if wanted else name),)
 
 
 def _installed(wanted: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    if not outcomes[0].ok:
-        raise TaskFailed(f"pip install failed\n{tail(outcomes[0])}")
-    version = outcomes[-1].out.strip()
+    version = installed(outcomes)
     if not version:
         raise TaskFailed("pip installed it, but `pip show` does not")
     if not version.startswith(wanted):

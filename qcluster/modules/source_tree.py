@@ -5,13 +5,16 @@ Source: the seed's section 4.2 and vllm-ascend's docs/source/installation.md ("B
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from qcluster.command import Command, sh
 from qcluster.errors import TaskFailed
+from qcluster.facts.jobs import Job, attach
 from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
+from qcluster.modules.pip_install import LATE
 from qcluster.modules.streams import tail
 from qcluster.result import Outcome
 
@@ -40,6 +43,7 @@ class SourceTree:
             "repository": Option("str", required=True, help="What git clones where the folder is absent."),
             "reference": Option("str", required=True, help="Tag or branch that it must be at."),
             "holds": Option("str", default="", help="A file that must be in it."),
+            "job_dir": Option("path", required=True, help="Folder for the job's log and exit code."),
             "timeout": Option("int", default=1800, help="Seconds that the clone may take."),
         },
         help="The source of a release lies in a folder of the host.",
@@ -70,11 +74,15 @@ def _cloned(call: Call, git: bool) -> Decision:
     dest, url, reference = (str(call.args[name]) for name in ("dest", "repository", "reference"))
     if not git:
         return Decision(failed=f"no git on this host to clone {url}: install it, or put the source into {dest}")
-    clone = sh(CLONE, dest, url, reference, timeout=float(call.args["timeout"]))
-    return Decision((clone,), values={"at": [reference]}, finish=_finish)
+    # a lost connection does not end it, and the next run joins it: two would clone into the same folder
+    folder = f"{call.args['job_dir']}/source-{hashlib.sha256(dest.encode()).hexdigest()[:12]}"
+    clone = Job(folder, f"clone {url} {reference}", CLONE, (dest, url, reference), int(call.args["timeout"]))
+    return Decision((attach(clone),), values={"at": [reference]}, finish=_finish)
 
 
 def _finish(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    if outcomes[0].exit in LATE:
+        raise TaskFailed(f"git clone was not complete in time, or was ended; run again\n{tail(outcomes[0])}")
     if not outcomes[0].ok:
         raise TaskFailed(f"git clone failed\n{tail(outcomes[0])}")
     return {}

@@ -64,6 +64,7 @@ PROJECT: dict[str, str] = {
     "npus_free": "qcluster.modules.npus_free:npus_free",
     "preflight": "qcluster.modules.preflight:preflight",
     "proxy_members": "qcluster.modules.proxy_members:proxy_members",
+    "python_import": "qcluster.modules.python_import:python_import",
     "python_package": "qcluster.modules.python_package:python_package",
     "smoke": "qcluster.modules.smoke:smoke",
     "source_tree": "qcluster.modules.source_tree:source_tree",

@@ -41,7 +41,13 @@ def upstream(tmp_path: Path) -> Path:
 def run(upstream: Path, dest: Path, reference: str = "v2") -> Decision:
     """The task, carried out here."""
     defaults: dict[str, Any] = {name: option.default for name, option in source_tree.spec.options.items()}
-    given = {"dest": str(dest), "repository": f"file://{upstream}", "reference": reference, "holds": PROGRAM}
+    given = {
+        "dest": str(dest),
+        "repository": f"file://{upstream}",
+        "reference": reference,
+        "holds": PROGRAM,
+        "job_dir": f"{dest}.jobs",
+    }
     one, here = Call("h", {**defaults, **given}, {}), LocalTransport("h")
     decision = source_tree.decide(one, here.run(source_tree.probe(one)))
     outcomes = [here.run(step) for step in decision.steps]  # type: ignore[arg-type]

@@ -4,6 +4,9 @@
 for wall in "${QCLUSTER_LAB_ROOT%/hosts/*}/faults/firewall/${QCLUSTER_LAB_ROOT##*/}":*; do
     [ ! -e "$wall" ] || export PYTHONPATH="@TOOLS@/walled"
 done
+case "${1-} ${3-}" in # what pip has installed can be imported
+"-c mooncake.engine") [ ! -e "$QCLUSTER_LAB_ROOT/pip/mooncake-transfer-engine-npu" ] || export PYTHONPATH="@TOOLS@/inside" ;;
+esac
 case "${1-} ${2-}" in "-m pip") shift 2; exec pip "$@" ;; esac
 case ${1-} in
 */load_balance_proxy*server_example.py) # a source installation (`container_runtime: host`) has the example too
