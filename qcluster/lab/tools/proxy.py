@@ -155,7 +155,8 @@ class Proxy:
         ident = request.headers.get("x-request-id") or os.urandom(8).hex()
         self.requests += 1
         try:
-            params = self._prefill(request.path, body, len(request.body), ident)
+            asked = {**body, "kv_transfer_params": BEFORE_PREFILL}
+            params = self._prefill(request.path, asked, len(request.body), ident)
         except OSError as error:
             self.requests -= 1
             return Response(500, str(error).encode() or b"Internal Server Error", "text/plain; charset=utf-8")
@@ -165,7 +166,7 @@ class Proxy:
 
     def _prefill(self, path: str, body: dict[str, Any], length: int, ident: str) -> dict[str, Any] | None:
         """The prefill node's `kv_transfer_params`, or None, which nobody notices."""
-        asked = {**body, "stream": False, "max_tokens": 1, "min_tokens": 1, "kv_transfer_params": BEFORE_PREFILL}
+        asked = {**body, "stream": False, "max_tokens": 1, "min_tokens": 1}
         asked.pop("stream_options", None)
         if "max_completion_tokens" in body:
             asked["max_completion_tokens"] = 1
@@ -207,9 +208,9 @@ class Proxy:
                 what = f"Client error '{reply.status}' for url 'http://{server.host}:{server.port}{path}'"
             except OSError as error:
                 what = f"All connection attempts failed ({error})"
-            _log(f"WARNING Attempt {attempt} failed for {kind}{short}: {what}")
+            log(f"WARNING Attempt {attempt} failed for {kind}{short}: {what}")
             time.sleep(self.delay * 2 ** (attempt - 1))
-        _log(f"ERROR All {self.retries} attempts failed for {kind}{short}.")
+        log(f"ERROR All {self.retries} attempts failed for {kind}{short}.")
         raise OSError(str(what))
 
 
@@ -222,7 +223,7 @@ def _servers(hosts: list[str], ports: list[str]) -> list[Server]:
     return [Server(host, int(port)) for host, port in zip(hosts, ports, strict=True)]
 
 
-def _log(text: str) -> None:
+def log(text: str) -> None:
     here.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
 
 

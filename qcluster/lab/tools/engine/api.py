@@ -205,11 +205,8 @@ class Api:
     def _kv(self, job: Job) -> tuple[bool, bool]:
         """Whether the prompt's KV came from a prefill node, and whether it is sound."""
         sound = here.fault("garbage", *self.engine.keys) is None
-        consumer = self.engine.options.role in ("kv_consumer", "kv_both")
-        if not (consumer and job.params.get("do_remote_prefill")):
-            return False, sound
         try:
-            return True, transfer.fetch(job.params) and sound
+            return self._moved(job, sound)
         except transfer.TransferFailed as failed:
             console.error(str(failed), "Worker_TP0")
             raise Refused(
@@ -217,6 +214,18 @@ class Api:
                 "InternalServerError",
                 500,
             ) from failed
+
+    def _moved(self, job: Job, sound: bool) -> tuple[bool, bool]:
+        """Fetched by a decode node, or, with the layerwise connector, asked for by it and sent by the prefill node."""
+        consumer = self.engine.options.role in ("kv_consumer", "kv_both")
+        if self.engine.layerwise and job.params.get("do_remote_decode"):
+            transfer.push(job.params)
+        if not (consumer and job.params.get("do_remote_prefill")):
+            return False, sound
+        if self.engine.receiver:
+            ident = f"chatcmpl-{job.ident}" if job.chat else f"cmpl-{job.ident}-0"
+            return True, self.engine.receiver.fetch(str(job.params["metaserver"]), ident) and sound
+        return True, transfer.fetch(job.params) and sound
 
     def _whole(self, job: Job, pieces: list[str], reason: str) -> dict[str, Any]:
         words = "".join(pieces)

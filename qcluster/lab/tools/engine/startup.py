@@ -12,7 +12,7 @@ from qcluster.lab.tools.engine.excerpts import EXCERPTS
 from qcluster.lab.tools.engine.group import Group, GroupFailed
 from qcluster.lab.tools.engine.options import Options
 from qcluster.lab.tools.engine.refusals import refusal, warnings
-from qcluster.lab.tools.engine.transfer import PortTaken, Producer
+from qcluster.lab.tools.engine.transfer import LAYERWISE, PortTaken, Producer, Receiver
 from qcluster.lab.tools.engine.workers import Workers
 
 SHARE = {
@@ -42,7 +42,10 @@ class Engine:
         self.options = options
         self.workers = Workers()
         self.group = Group(options)
-        self.producer = Producer(options) if options.role in ("kv_producer", "kv_both") else None
+        self.layerwise = options.kv.get("kv_connector") == LAYERWISE
+        sends, receives = options.role in ("kv_producer", "kv_both"), options.role in ("kv_consumer", "kv_both")
+        self.producer = Producer(options) if sends and not self.layerwise else None
+        self.receiver = Receiver(options) if receives and self.layerwise else None
         self.devices: list[int] = []
 
     @property
@@ -184,19 +187,20 @@ class Engine:
             raise Failed(str(failed), self._core_name) from failed
 
     def _kv_thread(self) -> None:
-        if self.producer is None:
+        side = self.producer or self.receiver
+        if side is None:
             return
         try:
-            self.producer.bind()
+            side.bind()
         except PortTaken as taken:
-            console.error(f"KVCacheSendingThread encountered exception: {taken}", "Worker_TP0")
+            console.error(f"{side.thread.partition(' ')[0]} encountered exception: {taken}", "Worker_TP0")
             raise Failed(
                 f"{taken}\nRuntimeError: KV Cache sending/receiving thread failed to start.", "Worker_TP0"
             ) from taken
-        for rank in range(self.producer.count):
+        file = "mooncake_layerwise_connector.py:607" if self.layerwise else "mooncake_connector.py:402"
+        for rank in range(side.count):
             console.info(
-                f"KVCacheSendingThread started listening on path: tcp://{self.producer.ip}:"
-                f"{self.producer.first + rank}. Thread: tp_rank={rank}",
-                "mooncake_connector.py:402",
+                f"{side.thread}tcp://{side.ip}:{side.first + rank}. Thread: tp_rank={rank}",
+                file,
                 f"Worker_TP{rank}",
             )

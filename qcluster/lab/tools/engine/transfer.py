@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import selectors
@@ -18,6 +19,11 @@ HELD = 1000
 """Requests whose KV cache a prefill node keeps; the oldest goes first."""
 
 
+LAYERWISE = "MooncakeLayerwiseConnector"
+ABORT = float(os.environ.get("VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT", 480))
+"""Seconds after which a decode node gives up on KV that does not come."""
+
+
 class PortTaken(Exception):
     """A handshake port is in use; the text is the log's."""
 
@@ -26,15 +32,16 @@ class TransferFailed(Exception):
     """The decode node could not fetch the KV cache; the text is the log's."""
 
 
-class Producer:
-    """The prefill side: keeps prompts by request until a decode node has fetched them."""
+class Handshake:
+    """A side's handshake ports: a thread that answers whoever connects to one of them."""
+
+    thread = ""
 
     def __init__(self, options: Options):
         self.ip = options.own_ip
         self.first = handshake_port(options)
         self.count = options.rank_devices
         self.engine_id = str(options.kv.get("engine_id", "0")) + "-" + secrets.token_hex(8)
-        self.held: dict[str, str] = {}
         self.sockets: list[socket.socket] = []
 
     def bind(self) -> None:
@@ -51,7 +58,7 @@ class Producer:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
-        """One thread for all ports: an id is answered with the host, held or gone, and whether hccn.conf is there."""
+        """One thread for all ports."""
         selector = selectors.DefaultSelector()
         for server in self.sockets:
             selector.register(server, selectors.EVENT_READ)
@@ -62,11 +69,26 @@ class Producer:
                 with connection:
                     connection.settimeout(5)
                     try:
-                        ident = connection.recv(256).decode().strip()
-                        state = "held" if ident in self.held else "gone"
-                        connection.sendall(f"{here.host()} {state} {has_hccn_conf()}\n".encode())
+                        connection.sendall(f"{self._answer(connection.recv(256).decode().strip())}\n".encode())
                     except OSError:
                         continue
+
+    def _answer(self, said: str) -> str:
+        raise NotImplementedError
+
+
+class Producer(Handshake):
+    """The prefill side: keeps prompts by request until a decode node has fetched them."""
+
+    thread = "KVCacheSendingThread started listening on path: "
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.held: dict[str, str] = {}
+
+    def _answer(self, said: str) -> str:
+        """An id is answered with the host, held or gone, and whether hccn.conf is there."""
+        return f"{here.host()} {'held' if said in self.held else 'gone'} {has_hccn_conf()}"
 
     def keep(self, prompt: str, tokens: int) -> dict[str, Any]:
         """The `kv_transfer_params` that go back to the proxy."""
@@ -90,6 +112,60 @@ class Producer:
             "num_prompt_blocks": tokens // 128 + 1,
             "remote_block_size": 128,
         }
+
+
+class Receiver(Handshake):
+    """The decode side of the layerwise connector: it asks the proxy for a prefill node, which sends layer by layer.
+
+    Source: mooncake_layerwise_connector.py of vllm-ascend v0.23.0 (update_state_after_alloc, _access_metaserver).
+    """
+
+    thread = "KVCacheRecvingLayerThread listening on "
+
+    def __init__(self, options: Options):
+        super().__init__(options)
+        self.arrived: dict[str, bool] = {}
+        self.news = threading.Condition()
+
+    def _answer(self, said: str) -> str:
+        """A request's id, and whether its sender has an address of its own on the NPU network."""
+        ident, _, sound = said.partition(" ")
+        with self.news:
+            self.arrived[ident] = sound == "True"
+            self.news.notify_all()
+        return here.host()
+
+    def fetch(self, metaserver: str, ident: str) -> bool:
+        """Ask, and wait for what comes. False when it came over broken. Without a sender an engine waits very long."""
+        asked = {
+            "request_id": ident,
+            "do_remote_prefill": False,
+            "do_remote_decode": True,
+            "remote_engine_id": self.engine_id,
+            "remote_host": self.ip,
+            "remote_port": self.first,
+            "remote_cached_tokens": 0,
+        }
+        host, _, port = metaserver.split("/")[2].rpartition(":")
+        try:
+            httpd.ask((host, int(port)), "POST", "/v1/metaserver", json.dumps(asked).encode()).read()
+        except OSError as error:
+            console.error(f"Access metaserver fail. error={error}. ", "EngineCore")
+        with self.news:
+            if not self.news.wait_for(lambda: ident in self.arrived, ABORT):
+                raise TransferFailed(f"Mooncake transfer failed for request {ident}, ret: -1")
+            return self.arrived.pop(ident) and _has_address()
+
+
+def push(params: dict[str, Any]) -> None:
+    """A layerwise prefill node sends a request's KV cache to the decode node that asked for it."""
+    address = (str(params["remote_host"]), int(params["remote_port"]))
+    try:
+        with here.connect(address, timeout=5) as connection:
+            connection.sendall(f"{params['request_id']} {_has_address()}\n".encode())
+            connection.makefile("r").readline()
+    except OSError as error:
+        raise TransferFailed(f"Failed to connect to target: {address[0]}:{address[1]}, status: 103900") from error
 
 
 def handshake_port(options: Options) -> int:
