@@ -6,10 +6,10 @@ them: they follow from what it covers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from qcluster.serving.plan import Plan, PortUse
+from qcluster.serving.plan import HostPlan, Plan, PortUse
 from qcluster.serving.ports import spans
 
 PORTS, NPUS = "qcluster.ports", "qcluster.npus"
@@ -20,26 +20,24 @@ Claim = tuple[str, int, int]
 
 def claiming(plan: Plan) -> Plan:
     """The plan with the claims of every container in its labels."""
-    hosts = tuple(
-        replace(
-            host,
-            containers=tuple(
-                replace(one, labels={**one.labels, **_claims(_of(plan, host.name, one.instances), one.devices)})
-                for one in host.containers
-            ),
-        )
-        for host in plan.hosts
-    )
+    uses: dict[str, list[PortUse]] = {}
+    for use in filter(_fixed, plan.ports):
+        uses.setdefault(use.host, []).append(use)
+    hosts = tuple(_claiming(host, uses.get(host.name, [])) for host in plan.hosts)
     proxy = plan.proxy
     if proxy:
-        uses = [use for use in plan.ports if (use.host, use.purpose) == (proxy.host, "proxy")]
-        proxy = replace(proxy, labels={**proxy.labels, **_claims(uses, ())})
+        own = [use for use in uses[proxy.host] if use.purpose == "proxy"]
+        proxy = replace(proxy, labels={**proxy.labels, **_claims(own, ())})
     return replace(plan, hosts=hosts, proxy=proxy)
 
 
-def _of(plan: Plan, host: str, instances: Iterable[str]) -> Iterator[PortUse]:
-    owners = {*instances, "hccl"}
-    return (use for use in plan.ports if use.host == host and use.owner in owners and _fixed(use))
+def _claiming(host: HostPlan, uses: Sequence[PortUse]) -> HostPlan:
+    containers = []
+    for one in host.containers:
+        owners = {*one.instances, "hccl"}
+        claims = _claims((use for use in uses if use.owner in owners), one.devices)
+        containers.append(replace(one, labels={**one.labels, **claims}))
+    return replace(host, containers=tuple(containers))
 
 
 def _fixed(use: PortUse) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from qcluster.serving.deployment import CONNECTED
@@ -12,8 +12,8 @@ from qcluster.serving.topology import Slot
 KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
 
 
-def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
-    """`--kv-transfer-config` of one process; None where it has no connector.
+def kv_transfer(slot: Slot, firsts: Mapping[str, Slot]) -> dict[str, Any] | None:
+    """`--kv-transfer-config` of one process; None where it has no connector. `firsts`: the first process by role.
 
     Source: pd_disaggregation_mooncake_multi_node.md; `check_kv_extra_config` in vllm_ascend/utils.py at v0.23.0.
     """
@@ -25,7 +25,7 @@ def kv_transfer(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any] | None:
         "kv_role": KV_ROLES[slot.placement.role],
         "kv_port": str(slot.kv_port),
         "engine_id": slot.engine,
-        "kv_connector_extra_config": _extended(_sides(slot, everyone), settings.kv_extra),
+        "kv_connector_extra_config": _extended(_sides(slot, firsts), settings.kv_extra),
     }
     return _pooled(config, settings.kv_pool) if settings.kv_pool else config
 
@@ -39,15 +39,10 @@ def _extended(sides: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in whole.items() if value is not None}
 
 
-def _sides(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:
-    return {role: _size(_seen(slot, role, everyone)) for role in CONNECTED}
-
-
-def _seen(slot: Slot, role: str, everyone: Sequence[Slot]) -> Slot:
-    """The process that stands for `role`: the process itself on its own side, the first one on the other."""
-    if slot.placement.role == role:
-        return slot
-    return next((other for other in everyone if other.placement.role == role), slot)
+def _sides(slot: Slot, firsts: Mapping[str, Slot]) -> dict[str, Any]:
+    """The process itself stands for its own side, the first process for the other."""
+    seen = {**firsts, slot.placement.role: slot}
+    return {role: _size(seen.get(role, slot)) for role in CONNECTED}
 
 
 def _size(slot: Slot) -> dict[str, int]:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from qcluster.serving.plan import HostPlan, Instance, Plan, ProxyPlan
 
 
 def digest(value: Any) -> str:
-    """A short name of a value, the same in whatever order its mappings were written."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    """A short name of a value (dataclasses count as their fields), the same in whatever order its mappings were
+    written."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=vars)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def sealed_host(deployment: str, host: HostPlan, instances: Sequence[Instance]) -> HostPlan:
+def sealed_host(deployment: str, host: HostPlan, own: Sequence[Instance]) -> HostPlan:
     """The host with its digest (of its own part only), and its containers with their labels."""
-    own = [asdict(instance) for instance in instances if instance.host == host.name]
-    mark = digest([asdict(host), own])
+    mark = digest([host, own])
     labels = {"qcluster.deployment": deployment, "qcluster.host": host.name, "qcluster.digest": mark}
     return replace(host, digest=mark, containers=tuple(replace(one, labels=labels) for one in host.containers))
 
@@ -38,11 +38,11 @@ def lasting(proxy: ProxyPlan) -> ProxyPlan:
 
 def sealed_proxy(deployment: str, proxy: ProxyPlan) -> ProxyPlan:
     """The proxy with its own digest and labels."""
-    mark = digest(asdict(lasting(proxy)))
+    mark = digest(lasting(proxy))
     labels = {"qcluster.deployment": deployment, "qcluster.host": proxy.host, "qcluster.digest": mark}
     return replace(proxy, digest=mark, labels={**labels, "qcluster.role": "proxy"})
 
 
 def plan_digest(plan: Plan) -> str:
     """The digest of the whole plan; notes and explanations are not part of it."""
-    return digest({**asdict(plan), "digest": "", "notes": [], "explain": {}})
+    return digest({**vars(plan), "digest": "", "notes": [], "explain": {}})

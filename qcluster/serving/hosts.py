@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from qcluster.serving import catalogue
@@ -71,44 +71,36 @@ def _alone(slot: Slot) -> bool:
     return slot.placement.settings.container_per == "engine" and slot.kind == "replica"
 
 
-def container_devices(deployment: Deployment, slot: Slot, everyone: Sequence[Slot]) -> tuple[int, ...]:
-    """Physical ids that the slot's container maps: its own, or all that the host's roles were given."""
-    if _alone(slot):
-        return tuple(sorted(slot.devices))
-    host = slot.placement.host.name
-    return tuple(sorted({npu for other in everyone if other.placement.host.name == host for npu in _npus(other)}))
+def container_devices(slot: Slot, own: Iterable[Slot]) -> tuple[int, ...]:
+    """Physical ids that the slot's container maps: its own, or all that the roles of its host (`own`) were given."""
+    return tuple(sorted(slot.devices)) if _alone(slot) else host_npus(own)
 
 
-def _npus(slot: Slot) -> tuple[int, ...]:
-    return slot.placement.settings.npus or ()
+def host_npus(own: Iterable[Slot]) -> tuple[int, ...]:
+    """What the roles of a host were given, used or not."""
+    return tuple(sorted({npu for slot in own for npu in slot.placement.settings.npus or ()}))
 
 
-def host_plans(deployment: Deployment, everyone: Sequence[Slot], instances: Sequence[Instance]) -> list[HostPlan]:
-    """The hosts that serve, in the order of their first process. Digests and labels are put in later."""
-    names = list(dict.fromkeys(slot.placement.host.name for slot in everyone))
-    return [_host(deployment, name, everyone, instances) for name in names]
-
-
-def _host(deployment: Deployment, name: str, everyone: Sequence[Slot], instances: Sequence[Instance]) -> HostPlan:
-    own = [slot for slot in everyone if slot.placement.host.name == name]
+def host_plan(deployment: Deployment, own: Sequence[Slot], instances: Iterable[Instance]) -> HostPlan:
+    """A host that serves, from its processes. Digests and labels are put in later."""
     first = own[0].placement
     return HostPlan(
-        name=name,
+        name=first.host.name,
         address=first.address,
         nic=first.settings.nic,
-        hardware=_hardware(first),
-        npus=tuple(sorted({npu for slot in own for npu in _npus(slot)})),
+        hardware=hardware_name(first),
+        npus=host_npus(own),
         roles=tuple(dict.fromkeys(slot.placement.role for slot in own)),
         state_dir=state_dir(deployment.name, first),
         weights_dir=weights_dir(first),
         weights_shared=first.settings.weights_shared,
-        containers=tuple(_containers(deployment, own, everyone)),
+        containers=tuple(_containers(deployment, own)),
         digest="",
-        drafts=_drafts(weights_dir(first), [one for one in instances if one.host == name]),
+        drafts=_drafts(weights_dir(first), instances),
     )
 
 
-def _drafts(weights: str, own: Sequence[Instance]) -> tuple[DraftModel, ...]:
+def _drafts(weights: str, own: Iterable[Instance]) -> tuple[DraftModel, ...]:
     """The draft models that the host's engines name by a folder; a hub id is left to the lint (QC604)."""
     paths = dict.fromkeys(draft_path(one.argv) for one in own)
     return tuple(DraftModel(path, _hub_id(path, weights)) for path in paths if path)
@@ -127,20 +119,21 @@ def _hub_id(path: str, weights: str) -> str:
     return below if below != path and re.fullmatch(r"[^/]+/[^/]+", below) else ""
 
 
-def _hardware(placement: Placement) -> str:
+def hardware_name(placement: Placement) -> str:
+    """The server type, or the fact that `up` binds."""
     return "<fact:hardware>" if placement.settings.hardware == "auto" else placement.settings.hardware
 
 
-def _containers(deployment: Deployment, own: Sequence[Slot], everyone: Sequence[Slot]) -> list[Container]:
-    named = groupby(own, lambda slot: container_name(deployment, slot))
-    return [_container(deployment, name, list(members), everyone) for name, members in named]
+def _containers(deployment: Deployment, own: Sequence[Slot]) -> Iterator[Container]:
+    for name, members in groupby(own, lambda slot: container_name(deployment, slot)):
+        yield _container(deployment, name, list(members), own)
 
 
-def _container(deployment: Deployment, name: str, members: list[Slot], everyone: Sequence[Slot]) -> Container:
+def _container(deployment: Deployment, name: str, members: list[Slot], own: Sequence[Slot]) -> Container:
     placement = members[0].placement
     settings = placement.settings
     tags = images(deployment, placement)
-    devices = container_devices(deployment, members[0], everyone)
+    devices = container_devices(members[0], own)
     docker = settings.container_runtime == "docker"
     return Container(
         name=name,

@@ -89,23 +89,24 @@ class Recommended:
 
 def launches(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> list[Launch]:
     """The command line and environment of every process."""
-    keys = {(slot.placement.host.name, slot.placement.role): slot.placement for slot in everyone}
-    below = {key: recommended(deployment, placement) for key, placement in keys.items()}
-    return [
-        _launch(
-            below[slot.placement.host.name, slot.placement.role], _owned(deployment, slot), slot, everyone, problems
-        )
-        for slot in everyone
-    ]
+    firsts = {slot.placement.role: slot for slot in reversed(everyone)}
+    below: dict[tuple[str, str], Recommended] = {}
+    found = []
+    for slot in everyone:
+        seat = (slot.placement.host.name, slot.placement.role)
+        if seat not in below:
+            below[seat] = recommended(deployment, slot.placement)
+        owned = [Layer("plan", _owned(deployment, slot)), Layer("plan", _kv(slot, firsts))]
+        found.append(_launch(slot, owned, below[seat], problems))
+    return found
 
 
-def _launch(
-    below: Recommended, owned: Mapping[str, Any], slot: Slot, everyone: Sequence[Slot], problems: list[Problem]
-) -> Launch:
-    """Fold the layers of one process: the plan's own, the recommended, the inventory's."""
+def _launch(slot: Slot, owned: Sequence[Layer], below: Recommended, problems: list[Problem]) -> Launch:
+    """Fold the layers of one process: the plan's own, the recommended, the plan's connector, the inventory's."""
     templar = Templar({**slot.placement.variables, **rank_facts(slot)})
     written = [_inventory(slot.placement, name, templar, problems) for name in ("vllm_args", "vllm_env")]
-    args = fold([Layer("plan", owned), *below.args, Layer("plan", _kv(slot, everyone)), written[0]])
+    own, connector = owned
+    args = fold([own, *below.args, connector, written[0]])
     if slot.kind == "headless":
         args.pop("api-server-count", None)
     return Launch(args, fold(_rendered(layer, templar) for layer in (*below.env, written[1])))
@@ -196,8 +197,8 @@ def jemalloc(placement: Placement) -> str:
     return str(catalogue.base()["jemalloc"]["-openeuler" if openeuler else ""]).format(arch="<fact:arch>")
 
 
-def _kv(slot: Slot, everyone: Sequence[Slot]) -> dict[str, Any]:
-    config = kv_transfer(slot, everyone)
+def _kv(slot: Slot, firsts: Mapping[str, Slot]) -> dict[str, Any]:
+    config = kv_transfer(slot, firsts)
     return {"kv-transfer-config": config} if config else {}
 
 

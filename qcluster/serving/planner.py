@@ -11,7 +11,15 @@ from qcluster.serving.claims import claiming
 from qcluster.serving.connector import handshake_port
 from qcluster.serving.deployment import Deployment, read_deployment
 from qcluster.serving.digest import plan_digest, sealed_host, sealed_proxy
-from qcluster.serving.hosts import container_devices, container_name, host_plans, images, model_path, state_dir
+from qcluster.serving.hosts import (
+    container_devices,
+    container_name,
+    hardware_name,
+    host_plan,
+    images,
+    model_path,
+    state_dir,
+)
 from qcluster.serving.launch import Launch, launches
 from qcluster.serving.layers import Folded, present, words
 from qcluster.serving.lint.check import Finding, check, errors
@@ -20,7 +28,7 @@ from qcluster.serving.notes import notes
 from qcluster.serving.plan import Instance, Model, Plan, fact_names
 from qcluster.serving.ports import port_plan
 from qcluster.serving.proxy import proxy_only, proxy_plan
-from qcluster.serving.topology import Slot, slots
+from qcluster.serving.topology import Slot, by_host, slots
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,17 @@ def draft(inventory: Inventory) -> Draft:
 
 
 def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> Plan:
+    """The plan of all processes: launches, then instances, hosts and proxy; at last digests, ports, notes, claims."""
     pairs = list(zip(everyone, launches(deployment, everyone, problems), strict=True))
-    instances = [_instance(deployment, slot, started, everyone) for slot, started in pairs]
+    own = by_host(everyone)
+    instances = [_instance(deployment, slot, started, own[slot.placement.host.name]) for slot, started in pairs]
+    served = {name: [one for one in instances if one.host == name] for name in own}
     explain = {slot.name: _origins(started) for slot, started in pairs}
     proxy = proxy_plan(deployment, instances, problems)
     sealed = sealed_proxy(deployment.name, proxy) if proxy else None
-    serving = host_plans(deployment, everyone, instances)
+    serving = [host_plan(deployment, own[name], served[name]) for name in own]
     machines = [*serving, *(proxy_only(deployment, serving) if proxy else ())]
-    hosts = [sealed_host(deployment.name, host, instances) for host in machines]
+    hosts = [sealed_host(deployment.name, host, served.get(host.name, [])) for host in machines]
     plan = Plan(
         deployment=deployment.name,
         digest="",
@@ -103,7 +114,7 @@ def _model(deployment: Deployment) -> Model:
     )
 
 
-def _instance(deployment: Deployment, slot: Slot, started: Launch, everyone: Sequence[Slot]) -> Instance:
+def _instance(deployment: Deployment, slot: Slot, started: Launch, beside: Sequence[Slot]) -> Instance:
     placement, settings = slot.placement, slot.placement.settings
     tags = images(deployment, placement)
     config = started.args.get("kv-transfer-config")
@@ -112,7 +123,7 @@ def _instance(deployment: Deployment, slot: Slot, started: Launch, everyone: Seq
         role=placement.role,
         host=placement.host.name,
         address=placement.address,
-        hardware="<fact:hardware>" if settings.hardware == "auto" else settings.hardware,
+        hardware=hardware_name(placement),
         container=container_name(deployment, slot),
         image=tags[0] if tags else "",
         devices=slot.devices,
@@ -125,7 +136,7 @@ def _instance(deployment: Deployment, slot: Slot, started: Launch, everyone: Seq
         pcp=settings.pcp,
         dcp=settings.dcp,
         group=slot.team.name,
-        env={**_texts(started.env), "ASCEND_RT_VISIBLE_DEVICES": _visible(deployment, slot, everyone)},
+        env={**_texts(started.env), "ASCEND_RT_VISIBLE_DEVICES": _visible(slot, beside)},
         argv=("vllm", "serve", model_path(deployment, placement), *words(started.args)),
         log=f"{state_dir(deployment.name, placement)}/logs/{slot.name}.log",
     )
@@ -135,11 +146,11 @@ def _texts(env: Folded) -> dict[str, str]:
     return {name: str(chosen.value) for name, chosen in present(env).items()}
 
 
-def _visible(deployment: Deployment, slot: Slot, everyone: Sequence[Slot]) -> str:
+def _visible(slot: Slot, beside: Sequence[Slot]) -> str:
     """Indices into what the container maps; the host's own numbering without a container."""
     if slot.placement.settings.container_runtime == "host":
         return ",".join(map(str, slot.devices))
-    mapped = container_devices(deployment, slot, everyone)
+    mapped = container_devices(slot, beside)
     return ",".join(str(mapped.index(npu)) for npu in slot.devices)
 
 

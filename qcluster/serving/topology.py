@@ -104,6 +104,14 @@ def slots(deployment: Deployment, problems: list[Problem]) -> list[Slot]:
     return [slot for team in _teams(deployment, problems) for slot in _processes(deployment, team)]
 
 
+def by_host(everyone: Iterable[Slot]) -> dict[str, list[Slot]]:
+    """The processes of each host, hosts in the order of their first process."""
+    found: dict[str, list[Slot]] = {}
+    for slot in everyone:
+        found.setdefault(slot.placement.host.name, []).append(slot)
+    return found
+
+
 def _teams(deployment: Deployment, problems: list[Problem]) -> Iterator[Team]:
     for cell, members in groupby(deployment.placements, lambda placement: (placement.role, placement.cell)):
         own = list(members)

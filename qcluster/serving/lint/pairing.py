@@ -89,8 +89,9 @@ def proxy_for_connector(subject: Subject) -> Iterator[Fault]:
 
 @rule("QC212", ERROR, "one connector for both sides", "issue #10246", "connector: … on one side")
 def same_connector(subject: Subject) -> Iterator[Fault]:
+    used = {seat.instance.name: point_to_point(seat).get("kv_connector") for seat in subject.connected}
     for prefill, decode in pairs(subject):
-        one, other = point_to_point(prefill).get("kv_connector"), point_to_point(decode).get("kv_connector")
+        one, other = used[prefill.instance.name], used[decode.instance.name]
         if one and other and one != other:
             yield Fault(f"prefill uses {one}, decode {other}", "one connector for both", decode.placement, "connector")
 

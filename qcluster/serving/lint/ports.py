@@ -16,8 +16,7 @@ EPHEMERAL = (32768, 60999)
 
 def place_of(subject: Subject, use: PortUse) -> Placement:
     """Whose setting a port follows."""
-    seats = [seat for seat in subject.seats if use.owner == seat.instance.name or use.host == seat.instance.host]
-    named = next((seat for seat in seats if use.owner == seat.instance.name), (seats or list(subject.seats))[0])
+    named = subject.named.get(use.owner) or subject.of_host.get(use.host) or subject.seats[0]
     return named.placement
 
 

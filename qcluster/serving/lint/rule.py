@@ -92,13 +92,28 @@ class Subject:
         return tuple(map(Seat, self.plan.instances, self.drafted.slots))
 
     @cached_property
+    def named(self) -> Mapping[str, Seat]:
+        """Every process by its name."""
+        return {seat.instance.name: seat for seat in self.seats}
+
+    @cached_property
+    def of_host(self) -> Mapping[str, Seat]:
+        """The first process of each host."""
+        return {seat.instance.host: seat for seat in reversed(self.seats)}
+
+    @cached_property
     def firsts(self) -> tuple[Seat, ...]:
         """The first process of each host and role: what a rule that is about settings needs to see."""
         return tuple({(seat.instance.host, seat.instance.role): seat for seat in reversed(self.seats)}.values())[::-1]
 
     def of(self, role: str) -> tuple[Seat, ...]:
         """The first processes of one role."""
-        return tuple(seat for seat in self.firsts if seat.instance.role == role)
+        return self._by_role.get(role, ())
+
+    @cached_property
+    def _by_role(self) -> Mapping[str, tuple[Seat, ...]]:
+        roles = dict.fromkeys(seat.instance.role for seat in self.firsts)
+        return {role: tuple(seat for seat in self.firsts if seat.instance.role == role) for role in roles}
 
     @property
     def connected(self) -> tuple[Seat, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 from qcluster.serving.connector import KV_ROLES, connectors
@@ -12,9 +13,7 @@ from qcluster.serving.lint.rule import ERROR, Fault, Seat, Subject, rule
 
 def pairs(subject: Subject) -> Iterator[tuple[Seat, Seat]]:
     """Each kind of prefill with each kind of decode, first hosts first."""
-    for prefill in subject.of("prefill"):
-        for decode in subject.of("decode"):
-            yield prefill, decode
+    return product(subject.of("prefill"), subject.of("decode"))
 
 
 def transfers(seat: Seat) -> list[Mapping[str, Any]]:
@@ -47,14 +46,20 @@ def own_side(subject: Subject) -> Iterator[Fault]:
 
 @rule("QC204", ERROR, "the other side's sizes in the KV config", "issue #8442", "…decode: {tp_size: 4}")
 def other_side(subject: Subject) -> Iterator[Fault]:
-    for prefill, decode in pairs(subject):
-        for seat, other in ((prefill, decode), (decode, prefill)):
-            stated = sides(point_to_point(seat)).get(other.instance.role, {}).get("tp_size", other.instance.tp)
-            if str(stated) != str(other.instance.tp):
-                what = f"kv-transfer-config says tp_size {stated} for {other.instance.role}, it has {other.instance.tp}"
-                hint = _SAME if _typed(seat) else f"the same tp on every {other.instance.role} host"
-                yield Fault(what, hint, *((seat.placement, "vllm_args") if _typed(seat) else (other.placement, "tp")))
+    for seat in subject.connected:
+        other = _across(seat)
+        stated = sides(point_to_point(seat)).get(other, {}).get("tp_size")
+        for one in subject.of(other) if stated is not None else ():
+            if str(stated) != str(one.instance.tp):
+                what = f"kv-transfer-config says tp_size {stated} for {other}, it has {one.instance.tp}"
+                hint = _SAME if _typed(seat) else f"the same tp on every {other} host"
+                yield Fault(what, hint, *((seat.placement, "vllm_args") if _typed(seat) else (one.placement, "tp")))
     yield from _other_ranks(subject)
+
+
+def _across(seat: Seat) -> str:
+    """The role on the other side."""
+    return next(role for role in CONNECTED if role != seat.instance.role)
 
 
 _SAME = "both sides must name the same sizes"
@@ -68,7 +73,7 @@ def _typed(seat: Seat) -> bool:
 def _other_ranks(subject: Subject) -> Iterator[Fault]:
     """The plan itself names the first group of the other side; what is typed must name one that there is."""
     for seat in filter(_typed, subject.connected):
-        other = next(role for role in CONNECTED if role != seat.instance.role)
+        other = _across(seat)
         stated = sides(point_to_point(seat)).get(other, {}).get("dp_size")
         actual = sorted({one.instance.dp_size for one in subject.of(other)})
         if stated is not None and actual and str(stated) not in map(str, actual):
