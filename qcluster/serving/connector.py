@@ -1,4 +1,10 @@
-"""The KV transfer configuration of prefill and decode: generated from one topology, never typed twice."""
+"""The KV transfer configuration of prefill and decode: generated from one topology, never typed twice.
+
+Each side names its own sizes and the other's (`kv_connector_extra_config: {prefill: …, decode: …}`), since a decode
+rank pulls from the prefill ranks that hold its heads. An NPU's handshake port is kv_port + dp_rank · tp·pp·pcp + its
+place in the rank; dense replicas all have dp_rank 0, so the plan gives each a kv_port of its own (`Slot.kv_port`).
+Source: mooncake_connector.py of vllm-ascend at v0.23.0.
+"""
 
 from __future__ import annotations
 

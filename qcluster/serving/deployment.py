@@ -18,6 +18,10 @@ from qcluster.serving.situation import Situation
 
 CONNECTED = ("prefill", "decode")
 """Roles that have a KV connector."""
+PORT_BASE = {"prefill": 7100, "decode": 7100, "standalone": 8000}
+"""Port of a host's first process (seed, sections 5.1 and 5.2)."""
+DECODE_ABOVE = 200
+"""How far decode's handshake ports lie above prefill's (seed, section 5.2: 30000 and 30200)."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,10 @@ def _release(placement: Placement, problems: list[Problem]) -> str:
 
 
 def _defaulted(placement: Placement, recipe: Recipe, problems: list[Problem]) -> Placement:
-    """Fill in tp, npus, dp, ports, preset: what follows from the recipe and the hardware."""
+    """Fill in tp, npus, dp, ports, preset: what follows from the recipe and the hardware.
+
+    What is not given is the most that fits: all NPUs of the server type, and dp = npus / (tp·pp·pcp).
+    """
     settings = placement.settings
     preset = _preset(placement, recipe, problems)
     tp = settings.tp or (recipe.presets[preset].tp if preset else recipe.tp)
@@ -151,7 +158,7 @@ def _defaulted(placement: Placement, recipe: Recipe, problems: list[Problem]) ->
         dp=settings.dp or max(1, len(npus) // width),
         nic=settings.nic or "<fact:nic>",
         dp_mode=settings.dp_mode or ("internal" if placement.role == "standalone" else "external"),
-        port_base=settings.port_base or (8000 if placement.role == "standalone" else 7100),
+        port_base=settings.port_base or PORT_BASE[placement.role],
         kv_port=settings.kv_port or _kv_port(placement),
         connector=settings.connector or recipe.connector,
     )
@@ -188,4 +195,4 @@ def _kv_port(placement: Placement) -> int:
     table = catalogue.hardware()
     name = placement.settings.hardware
     first = max(entry.kv_port for entry in table.values()) if name == "auto" else table[name].kv_port
-    return first + (200 if placement.role == "decode" else 0)
+    return first + (DECODE_ABOVE if placement.role == "decode" else 0)

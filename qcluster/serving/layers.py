@@ -1,4 +1,7 @@
-"""Flags and environment as layers: recipe, release shims, inventory. Each value remembers which layer gave it."""
+"""Flags and environment as layers: recipe, release shims, inventory. Each value remembers which layer gave it.
+
+Later layers win; `qcluster plan --explain` shows the origins.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""How much HBM weights take and how many tokens the KV cache will hold: an estimate, never a promise."""
+"""How much HBM weights take and how many tokens the KV cache will hold: an estimate, never a promise.
+
+    cache of an NPU = HBM · gpu-memory-utilization − its share of the weights − overhead
+    tokens of a rank = cache / (bytes of a token, all layers / NPUs of the rank)
+
+So vLLM reckons, too, with what it measured in a profiling run in the place of `OVERHEAD_GB` (seed, section 5.1; vLLM
+v0.23.0, v1/core/kv_cache_utils.py).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +16,10 @@ from qcluster.serving.deployment import Deployment
 from qcluster.serving.placement import Placement
 from qcluster.serving.topology import width
 
+UTILIZATION = 0.9
+"""vLLM's default of gpu-memory-utilization (seed, section 5.1)."""
 OVERHEAD_GB = 4.0
-"""Activations, HCCL buffers and graphs of one NPU, beside weights and cache."""
+"""Activations, HCCL buffers and graphs of one NPU, beside weights and cache: a round guess."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Spread:
         return (variant.weights_gb - experts) / self.npus + experts / group
 
 
-def estimate(recipe: Recipe, variant: Variant, hbm_gb: float, spread: Spread, share: float = 0.9) -> Budget:
+def estimate(recipe: Recipe, variant: Variant, hbm_gb: float, spread: Spread, share: float = UTILIZATION) -> Budget:
     """The budget of one rank with `share` = gpu-memory-utilization."""
     usable, npus = hbm_gb * share, spread.npus
     weights = spread.of(variant)

@@ -1,8 +1,11 @@
-"""plan = f(inventory, recipe): every process of a deployment, before any host is touched."""
+"""plan = f(inventory, recipe): every process of a deployment, before any host is touched.
+
+Mistakes are collected on the way (`problems`), so that all are told at once; the plan is made as far as it can be.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qcluster.errors import InputError, Problem
@@ -25,7 +28,7 @@ from qcluster.serving.layers import Folded, present, words
 from qcluster.serving.lint.check import Finding, check, errors
 from qcluster.serving.lint.rule import Neighbour
 from qcluster.serving.notes import notes
-from qcluster.serving.plan import Instance, Model, Plan, fact_names
+from qcluster.serving.plan import HostPlan, Instance, Model, Plan, ProxyPlan, fact_names
 from qcluster.serving.ports import port_plan
 from qcluster.serving.proxy import proxy_only, proxy_plan
 from qcluster.serving.topology import Slot, by_host, slots
@@ -74,24 +77,19 @@ def draft(inventory: Inventory) -> Draft:
 
 
 def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[Problem]) -> Plan:
-    """The plan of all processes: launches, then instances, hosts and proxy; at last digests, ports, notes, claims."""
     pairs = list(zip(everyone, launches(deployment, everyone, problems), strict=True))
     own = by_host(everyone)
     instances = [_instance(deployment, slot, started, own[slot.placement.host.name]) for slot, started in pairs]
-    served = {name: [one for one in instances if one.host == name] for name in own}
     explain = {slot.name: _origins(started) for slot, started in pairs}
     proxy = proxy_plan(deployment, instances, problems)
     sealed = sealed_proxy(deployment.name, proxy) if proxy else None
-    serving = [host_plan(deployment, own[name], served[name]) for name in own]
-    machines = [*serving, *(proxy_only(deployment, serving) if proxy else ())]
-    hosts = [sealed_host(deployment.name, host, served.get(host.name, [])) for host in machines]
     plan = Plan(
         deployment=deployment.name,
         digest="",
         release=deployment.release,
         runtime=deployment.placements[0].settings.container_runtime,
         model=_model(deployment),
-        hosts=tuple(hosts),
+        hosts=tuple(_hosts(deployment, own, instances, proxy)),
         instances=tuple(instances),
         proxy=sealed,
         ports=port_plan(deployment.release, everyone, instances, sealed),
@@ -99,6 +97,16 @@ def _assemble(deployment: Deployment, everyone: Sequence[Slot], problems: list[P
         explain=explain,
     )
     return claiming(replace(plan, digest=plan_digest(plan), facts=fact_names(plan)))
+
+
+def _hosts(
+    deployment: Deployment, own: Mapping[str, list[Slot]], instances: Sequence[Instance], proxy: ProxyPlan | None
+) -> Iterator[HostPlan]:
+    """The hosts that serve, and the proxy's where it serves nothing itself; each with the digest of its own part."""
+    serving = {name: [one for one in instances if one.host == name] for name in own}
+    plans = [host_plan(deployment, own[name], served) for name, served in serving.items()]
+    for host in (*plans, *(proxy_only(deployment, plans) if proxy else ())):
+        yield sealed_host(deployment.name, host, serving.get(host.name, []))
 
 
 def _model(deployment: Deployment) -> Model:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from qcluster.command import Command
+from qcluster.inventory.settings import SETTINGS
 from qcluster.serving import catalogue
 from qcluster.serving.hosts import device_paths
 from qcluster.serving.options import options
@@ -28,8 +29,7 @@ _FACTS = {
     "<fact:chip_suffix>": "$chip_suffix",
     "<fact:arch>": "$(uname -m)",
 }
-
-
+"""Facts of an unbound plan as shell expressions."""
 DIGEST = "qcluster.digest"
 """The label of what `up` started; what a person starts is not that, so it has none and `up` replaces it."""
 
@@ -102,7 +102,7 @@ def _launcher(plan: Plan, members: Sequence[Instance]) -> list[str]:
         "dp-size-local": len(members),
         "dp-rank-start": first.dp_rank or 0,
         "dp-address": flags.get("data-parallel-address", first.address),
-        "dp-rpc-port": flags.get("data-parallel-rpc-port", 12321),
+        "dp-rpc-port": flags.get("data-parallel-rpc-port", SETTINGS["dp_rpc_port"].default),
         "vllm-start-port": first.port,
     }
     words = " ".join(f"--{name} {value}" for name, value in values.items())

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qcluster.serving.catalogue import Hardware, Recipe, Variant
-from qcluster.serving.memory import OVERHEAD_GB, Budget, Spread, estimate
+from qcluster.serving.memory import OVERHEAD_GB, UTILIZATION, Budget, Spread, estimate
 
+MOST_HOSTS = 64
+"""Where the search for a MoE group ends."""
+MOST_SEQUENCES = 32
+"""max-num-seqs where no preset says another: that of high throughput (seed, section 9.1)."""
 LATENCY_SEQUENCES = 4
 """max-num-seqs of the low-latency preset: up to so many requests a replica, latency is worth more than throughput."""
 
@@ -42,7 +46,7 @@ def advise(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> A
     tp = max(recipe.presets[preset].tp if preset else recipe.tp, _smallest_tp(recipe, variant, machine, wish))
     budget = estimate(recipe, variant, machine.hbm_gb, Spread(tp))
     dp = max(1, wish.npus // tp)
-    limit = int(recipe.presets[preset].args.get("max-num-seqs", 32)) if preset else 32
+    limit = int(recipe.presets[preset].args.get("max-num-seqs", MOST_SEQUENCES)) if preset else MOST_SEQUENCES
     room = budget.tokens // wish.context if budget.tokens else limit
     sequences = max(1, min(limit, room))
     hosts = -(-wish.concurrency // (sequences * dp))
@@ -63,9 +67,6 @@ def _smallest_tp(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish
     return next(fitting, sizes[-1])
 
 
-MOST_HOSTS = 64
-
-
 def _spread(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
     """One group over as few hosts as hold the experts and the requests; the smallest tp, as for a dense model."""
     found = None
@@ -73,7 +74,7 @@ def _spread(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> 
         for tp in _sizes(recipe, wish):
             dp = wish.npus * hosts // tp
             budget = estimate(recipe, variant, machine.hbm_gb, Spread(tp, tp * dp))
-            sequences = max(1, min(32, budget.tokens // wish.context if budget.tokens else 32))
+            sequences = max(1, min(MOST_SEQUENCES, budget.tokens // wish.context if budget.tokens else MOST_SEQUENCES))
             found = Advice("", tp, dp, sequences, hosts, budget, _holds(budget, wish))
             if found.fits and sequences * dp >= wish.concurrency:
                 return found
@@ -100,7 +101,7 @@ def reasons(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish, adv
     others = variant.weights_gb - variant.experts_gb
     experts = f" + {variant.experts_gb:g} GB of experts / {group} NPUs" if recipe.shape == "moe" else ""
     yield f"weights     {others:g} GB / tp {advice.tp}{experts} = {budget.weights_gb:.1f} GB on each NPU"
-    left = f"{machine.hbm_gb} GB × 0.9 − {budget.weights_gb:.1f} − {OVERHEAD_GB:g}"
+    left = f"{machine.hbm_gb} GB × {UTILIZATION:g} − {budget.weights_gb:.1f} − {OVERHEAD_GB:g}"
     yield f"cache       {left} = {budget.cache_gb:.1f} GB on each NPU"
     if budget.tokens:
         each = recipe.kv_bytes_per_token / 1024 / advice.tp

@@ -1,4 +1,12 @@
-"""Which process runs where: teams of data-parallel ranks over hosts, and each process's devices and rank."""
+"""Which process runs where: teams of data-parallel ranks over hosts, and each process's devices and rank.
+
+One rank takes tp·pp·pcp NPUs (`width`), so a host holds npus / (tp·pp·pcp) of them (`capacity`), in `npus`' order.
+
+- A dense model has no data parallelism that others see: vLLM refuses `--data-parallel-rank` for it (engine/arg_utils.py
+  at v0.23.0). `dp: 8` means eight replicas on each host, each a service of its own with its own ports.
+- A MoE model spreads its experts: `dp: 8` is one group of eight ranks, on one host or over several in their order.
+- A rank that is larger than a host takes as many hosts as it needs (`--nnodes`).
+"""
 
 from __future__ import annotations
 

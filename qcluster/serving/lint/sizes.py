@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
-from qcluster.serving.memory import Budget, budget
+from qcluster.serving.memory import UTILIZATION, Budget, budget
 from qcluster.serving.options import number
 
 
@@ -76,7 +76,7 @@ def tight(subject: Subject) -> Iterator[Fault]:
 
 
 def _budget(subject: Subject, seat: Seat) -> Budget | None:
-    share = number(seat.flags, "gpu-memory-utilization") or 0.9
+    share = number(seat.flags, "gpu-memory-utilization") or UTILIZATION
     if not 0 < share <= 1:
         return None  # told by itself
     ranks = seat.instance.dp_size if "enable-expert-parallel" in seat.flags else 1
