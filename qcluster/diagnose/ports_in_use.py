@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from qcluster.serving.ports import MOVED_BY, spans
+from qcluster.serving.ports import MOVED_BY, spans_of
 
 
 def in_use(
@@ -30,7 +30,7 @@ def in_use(
 
 
 def _sentence(purpose: str, holder: str, ports: Sequence[int]) -> str:
-    text = spans((port, port) for port in ports)
+    text = spans_of(ports)
     subject = f"ports {text} ({purpose}) are" if len(ports) > 1 else f"port {text} ({purpose}) is"
     return f"{subject} in use{f' by {holder}' if holder else ''}"
 

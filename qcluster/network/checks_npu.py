@@ -11,7 +11,8 @@ from qcluster.facts.hccn import Trouble
 from qcluster.facts.npu import Npu as Chip
 from qcluster.facts.npu import NpuTable
 from qcluster.network.evidence import HCCS, Evidence
-from qcluster.network.findings import Finding, Npu, Verdict, finding, listed, places, ranges
+from qcluster.network.findings import Finding, Npu, Verdict, finding, listed, places
+from qcluster.serving.ports import spans_of
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
@@ -199,7 +200,7 @@ def planned_npus(evidence: Evidence) -> Iterator[Finding]:
         absent = [npu for npu in evidence.topology.hosts[host].npus if isinstance(table, NpuTable)
                   and npu not in table.by_physical]  # fmt: skip
         if absent:
-            detail = f"it has no NPU {ranges(absent)}"
+            detail = f"it has no NPU {spans_of(absent)}"
             yield finding("hardware-differs", [Npu(host, npu) for npu in absent], detail=detail, seen="npu-smi info")
 
 

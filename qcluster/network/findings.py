@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from qcluster.serving.ports import spans_of
+
 CAUSES = (
     "link-down", "npu-source", "npu-target", "host", "host-pair", "tls-mismatch", "hccn-conf-stale",
     "hccn-conf-missing", "address-missing", "vnic-missing", "superpod-mismatch", "duplicate-address", "packet-loss",
@@ -101,19 +103,8 @@ def places(npus: Sequence[Npu]) -> str:
     parts = []
     for host, group in groupby(sorted(npus), key=lambda npu: npu.host):
         ids = [npu.npu for npu in group]
-        parts.append(f"NPU{'s' if len(ids) > 1 else ''} {ranges(ids)} of {host}")
+        parts.append(f"NPU{'s' if len(ids) > 1 else ''} {spans_of(ids)} of {host}")
     return listed(parts)
-
-
-def ranges(ids: Iterable[int]) -> str:
-    """`0-3,7` for 0 1 2 3 7."""
-    runs: list[list[int]] = []
-    for number in sorted(set(ids)):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
 def ordered(found: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -14,10 +14,11 @@ from typing import Any
 
 from qcluster.command import Command
 from qcluster.facts.frames import Patience, framed, read_frames
-from qcluster.network.findings import Finding, finding, listed, ranges
+from qcluster.network.findings import Finding, finding, listed
 from qcluster.network.host_plane_scripts import CONNECT, CONNECTOR, LISTEN, LISTENER, UNLISTEN
 from qcluster.network.topology import Endpoint, Topology
 from qcluster.result import Outcome
+from qcluster.serving.ports import spans_of
 
 LISTEN_SECONDS = 60
 CONNECT_SECONDS = 2
@@ -172,7 +173,7 @@ def _blocked_finding(plane: HostPlane, what: tuple[str, str, str], ports: Sequen
     )
     why = f"{told}; {wall} is active on {target}" if wall else f"{told}: a firewall in between"
     seen = "\n".join(f"{source} -> {plane.topology.hosts[target].address}:{port} {word}" for port in ports[:20])
-    text = f"{len(ports)} port{'s' if len(ports) > 1 else ''} ({purposes}: {ranges(ports)})"
+    text = f"{len(ports)} port{'s' if len(ports) > 1 else ''} ({purposes}: {spans_of(ports)})"
     command = _remedy(wall, address)
     words: dict[str, Any] = {"source": source, "target": target, "ports": text, "why": why, "command": command}
     return finding("tcp-blocked", hosts=[source, target], seen=seen, **words)

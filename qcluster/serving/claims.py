@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from qcluster.serving.plan import HostPlan, Plan, PortUse
-from qcluster.serving.ports import spans
+from qcluster.serving.ports import spans, spans_of
 
 PORTS, NPUS = "qcluster.ports", "qcluster.npus"
 
@@ -49,7 +49,7 @@ def _claims(uses: Iterable[PortUse], npus: Iterable[int]) -> Mapping[str, str]:
     for use in uses:
         ranges.setdefault(use.purpose, []).append((use.first, use.last))
     ports = [f"{purpose}={span}" for purpose, found in ranges.items() for span in spans(found).split(",")]
-    held = spans((npu, npu) for npu in npus).replace(",", " ")
+    held = spans_of(npus).replace(",", " ")
     return {name: text for name, text in ((PORTS, " ".join(ports)), (NPUS, held)) if text}
 
 

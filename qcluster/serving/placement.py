@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -85,8 +85,7 @@ def placements(inventory: Inventory, problems: list[Problem]) -> list[Placement]
         for cell, name in _cells(inventory, role):
             host = inventory.hosts[name]
             own = _role_variables(inventory, host, role)
-            rendered = _render(host, own, problems)
-            settings = read(host, rendered, problems)
+            settings = read(host, _rendered(host, own, problems), problems)
             found.append(Placement(host, role, cell, settings, own))
     return found
 
@@ -142,13 +141,20 @@ def _winner(host: Host, name: str, foreign: set[str]) -> Origin | None:
     return next((origin for origin in reversed(origins) if origin.level not in foreign), None)
 
 
-def _render(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+def _rendered(host: Host, variables: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    later = {name: variables[name] for name in PER_RANK if name in variables}
+    now = [name for name in (*SETTINGS, "ansible_host", "ansible_user", "ansible_become") if name not in later]
+    return {**later, **rendered(host, variables, now, problems)}
+
+
+def rendered(host: Host, variables: Mapping[str, Any], names: Iterable[str], problems: list[Problem]) -> dict[str, Any]:
+    """Those of `names` that the host has, with their templates rendered; what cannot be is reported and left out."""
     templar = Templar({"inventory_hostname": host.name, **variables})
-    rendered: dict[str, Any] = {name: variables[name] for name in PER_RANK if name in variables}
-    for name in (*SETTINGS, "ansible_host", "ansible_user", "ansible_become"):
-        if name in variables and name not in rendered:
+    found = {}
+    for name in names:
+        if name in variables:
             try:
-                rendered[name] = templar.render(variables[name])
+                found[name] = templar.render(variables[name])
             except TemplateError as error:
                 problems.append(problem_at(host, name, error.what))
-    return rendered
+    return found

@@ -120,6 +120,11 @@ def spans(ranges: Iterable[tuple[int, int]]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in joined(ranges))
 
 
+def spans_of(numbers: Iterable[int]) -> str:
+    """`0-3,7` for 3 0 1 2 7."""
+    return spans((number, number) for number in numbers)
+
+
 def reserving(ports: str) -> str:
     """The command that keeps `ports` (as `spans` writes them) from being handed out, now and after a reboot.
 

@@ -7,14 +7,12 @@ from typing import Any
 
 from qcluster.errors import Problem
 from qcluster.inventory.folding import told
-from qcluster.inventory.model import Host
-from qcluster.inventory.settings import problem_at, problem_of
+from qcluster.inventory.settings import problem_of
 from qcluster.serving import catalogue
-from qcluster.serving.deployment import Deployment
+from qcluster.serving.deployment import CONNECTED, Deployment
 from qcluster.serving.hosts import from_home, images, state_dir, weights_dir
-from qcluster.serving.placement import Placement, read
+from qcluster.serving.placement import Placement, read, rendered
 from qcluster.serving.plan import HostPlan, Instance, ProxyPlan
-from qcluster.templating import Templar, TemplateError
 
 _PLACE = ("ip", "nic", "ansible_host", "state_root", "weights_dir", "proxy_port", "proxy_kind", "proxy", "image")
 """What a host that only runs the proxy may say of itself."""
@@ -84,19 +82,8 @@ def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> 
         what = f"has several hosts ({told(group.hosts)})"
         problems.append(problem_of(deployment.inventory, "proxy", what, "a deployment has one proxy"))
     host = deployment.inventory.hosts[group.hosts[0]]
-    return Placement(host, "proxy", "proxy", read(host, _rendered(host, problems), problems), host.variables)
-
-
-def _rendered(host: Host, problems: list[Problem]) -> dict[str, Any]:
-    """What a host that only runs the proxy needs of its variables."""
-    templar = Templar({"inventory_hostname": host.name, **host.variables})
-    rendered = {}
-    for name in (name for name in _PLACE if name in host.variables):
-        try:
-            rendered[name] = templar.render(host.variables[name])
-        except TemplateError as error:
-            problems.append(problem_at(host, name, error.what))
-    return rendered
+    settings = read(host, rendered(host, host.variables, _PLACE, problems), problems)
+    return Placement(host, "proxy", "proxy", settings, host.variables)
 
 
 def _kind(wanted: str, connector: str) -> str:
@@ -106,32 +93,29 @@ def _kind(wanted: str, connector: str) -> str:
 
 
 def _argv(kind: str, deployment: Deployment, at: tuple[str, int], instances: Sequence[Instance]) -> Iterator[str]:
-    sides = [[one for one in instances if one.role == role and one.port] for role in ("prefill", "decode")]
-    yield from _ROUTERS.get(kind, _example)(kind, deployment, at, sides)
+    sides = [[one for one in instances if one.role == role and one.port] for role in CONNECTED]
+    return _router(at, sides) if kind == "vllm-router" else _example(_program(kind, deployment), at, sides)
 
 
-def _example(
-    kind: str, deployment: Deployment, at: tuple[str, int], sides: Sequence[Sequence[Instance]]
-) -> Iterator[str]:
-    """vllm-ascend's example balancers (examples/disaggregated_prefill_v1 at v0.23.0)."""
+def _program(kind: str, deployment: Deployment) -> str:
+    """Where the example's file is: in the image, or in the sources on the host."""
     base, settings = catalogue.base(), deployment.placements[0].settings
     there = base["source_home"] if settings.container_runtime == "host" else base["source_dir"]
-    source = from_home(settings.source_dir or there)
-    yield from ("python3", f"{source}/{base['proxy'][kind]}", "--port", str(at[1]), "--host", at[0])
+    return f"{from_home(settings.source_dir or there)}/{base['proxy'][kind]}"
+
+
+def _example(program: str, at: tuple[str, int], sides: Sequence[Sequence[Instance]]) -> Iterator[str]:
+    """vllm-ascend's example balancers (examples/disaggregated_prefill_v1 at v0.23.0)."""
+    yield from ("python3", program, "--port", str(at[1]), "--host", at[0])
     for side, members in zip(("prefiller", "decoder"), sides, strict=True):
         yield from (f"--{side}-hosts", *(one.address for one in members))
         yield from (f"--{side}-ports", *(str(one.port) for one in members))
 
 
-def _router(
-    _kind: str, _deployment: Deployment, at: tuple[str, int], sides: Sequence[Sequence[Instance]]
-) -> Iterator[str]:
+def _router(at: tuple[str, int], sides: Sequence[Sequence[Instance]]) -> Iterator[str]:
     """vllm-router 0.1.17 in PD mode; its `nixl` protocol is the one that the example balancers speak."""
     yield from ("vllm-router", "--host", at[0], "--port", str(at[1]), "--vllm-pd-disaggregation")
-    for side, members in zip(("prefill", "decode"), sides, strict=True):
+    for side, members in zip(CONNECTED, sides, strict=True):
         for one in members:
             yield from (f"--{side}", f"http://{one.address}:{one.port}")
     yield from ("--policy", "round_robin", "--kv-connector", "nixl")
-
-
-_ROUTERS = {"vllm-router": _router}

@@ -9,12 +9,12 @@ from network_stand import chip, conf, evidence, spoil, spoil_host
 
 from qcluster.facts import hccn, npu, ports
 from qcluster.facts.hccn import Trouble
-from qcluster.network.findings import CAUSES, Npu, Verdict, catalogue, finding, ordered, places, ranges, worst
+from qcluster.network.findings import CAUSES, Npu, Verdict, catalogue, finding, ordered, places, worst
 from qcluster.network.matrix import Ends
 from qcluster.network.survey import Nic
 from qcluster.network.topology import Endpoint
 from qcluster.network.verdict import explanation, survey_findings
-from qcluster.serving.ports import reserving
+from qcluster.serving.ports import reserving, spans_of
 
 BAD = Npu("node-1", 2)
 
@@ -241,7 +241,7 @@ def test_the_catalogue_is_whole():
 
 def test_words():
     assert places([Npu("a", 3), Npu("a", 1), Npu("a", 2), Npu("b", 0)]) == "NPUs 1-3 of a and NPU 0 of b"
-    assert ranges([7, 1, 2, 3]) == "1-3,7"
+    assert spans_of([7, 1, 2, 3]) == "1-3,7"
     assert ports.ranges("36000-36255,60000") == ((36000, 36255), (60000, 60000))
     assert ports.ranges("") == ()
     items = [finding("mtu", detail="x"), finding("tls-mismatch", detail="x", wanted=0, ids=""),

@@ -9,8 +9,7 @@ from qcluster.serving.lint.ports import place_of, shown
 from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, rule
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Plan, PortUse
-from qcluster.serving.ports import MOVED_BY, meeting
-from qcluster.serving.show import ids
+from qcluster.serving.ports import MOVED_BY, meeting, spans_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def npus(subject: Subject) -> Iterator[Fault]:
 def _npus(plan: Plan, shared: Shared) -> str:
     mine = {npu for host in plan.hosts if host.name == shared.name for npu in host.npus}
     theirs = {npu for host in shared.neighbour.plan.hosts if host.name == shared.other for npu in host.npus}
-    return ids(sorted(mine & theirs))
+    return spans_of(mine & theirs)
 
 
 @rule("QC308", ERROR, "deployments have names of their own", "CONTRACTS", "deployment: main in both")
