@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,13 +9,9 @@ from qcluster.diagnose.milestones import COMPLETE, MILESTONES
 from qcluster.events import Event, HostFinished, HostStarted, PlayStarted, Progress, RunStarted, TaskStarted
 from qcluster.report.lines import title
 from qcluster.report.spans import Spans
+from qcluster.report.startups import natural
 
 ORDER = [milestone.id for milestone in MILESTONES]
-
-
-def _words(name: str) -> list[str]:
-    """Text and numbers in turn."""
-    return re.split(r"(\d+)", name)
 
 
 @dataclass
@@ -105,9 +100,8 @@ class Board:
         )
 
     def instances(self) -> list[Moving]:
-        """By name, so that a row stays where it is: `d1-decode-2` before `d1-decode-10`."""
-        found = (one for one in self.moving.values() if one.milestone)
-        return sorted(found, key=lambda one: [int(word) if word.isdigit() else word for word in _words(one.subject)])
+        """By name, so that a row stays where it is."""
+        return sorted((one for one in self.moving.values() if one.milestone), key=lambda one: natural(one.subject))
 
     def transfers(self) -> list[Moving]:
         """Bytes and counts that have not reached their end."""

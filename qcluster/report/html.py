@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qcluster.events import CommandRan, Event
+from qcluster.events import Event, HostTally
 from qcluster.report import page, timeline
 from qcluster.report.collect import Collector, Run
+from qcluster.report.commands import Commands
 from qcluster.report.evaluation_html import of_run
+from qcluster.report.foremost import MANY, foremost
 from qcluster.report.network_html import heat
+from qcluster.report.recap import shared
 from qcluster.report.startups import LABELS, PHASES, startups
 
 VERDICTS = {
@@ -42,16 +45,11 @@ class HtmlReport(Collector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.commands: dict[str, list[CommandRan]] = {}
-        self.scripts: dict[str, int] = {}
-        """Text → number: hosts get the same few scripts, so each is printed once."""
+        self.commands = Commands()
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        if isinstance(event, CommandRan):
-            self.commands.setdefault(event.host, []).append(event)
-            if event.script:
-                self.scripts.setdefault(event.script, len(self.scripts) + 1)
+        self.commands.take(event)
 
     def render(self, plan: Mapping[str, Any] | None = None, picture: str = "") -> str:
         """The page. `plan` is the plan's JSON form, `picture` an SVG of its topology."""
@@ -69,10 +67,10 @@ class HtmlReport(Collector):
             plan=plan,
             picture=picture,
             stages=timeline.stages(found),
-            rows=timeline.by_host(found, run.hosts),
+            rows=foremost(timeline.by_host(found, run.hosts).items(), timeline.weight),
             slowest=timeline.slowest(found),
             length=length,
-            startups=startups(run.plays, run.progress, run.started),
+            startups=foremost(startups(run.plays, run.progress, run.started), lambda one: one.weight),
             phases=PHASES,
             labels=LABELS,
             failures=failures(run.plays),
@@ -80,8 +78,11 @@ class HtmlReport(Collector):
             evaluation=of_run(run.plays),
             network=report,
             heat=heat(report) if report else None,
-            commands=self.commands,
-            scripts=self.scripts,
+            recap=shared({host: HostTally(**tally) for host, tally in run.recap.items()}),
+            commands=foremost(self.commands.by_host().items(), lambda row: sum(one.failed for one in row[1])),
+            scripts=self.commands.scripts,
+            many_rows=MANY,
+            texts=list(self.commands.numbered()),
         )
 
 

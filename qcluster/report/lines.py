@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from qcluster.events import (
     Event,
     HostFinished,
     HostRetrying,
-    HostTally,
     ItemFinished,
     OperatorAnswered,
     OperatorAsked,
@@ -21,15 +20,12 @@ from qcluster.events import (
     RunFinished,
     TaskStarted,
 )
-from qcluster.inventory import folding
+from qcluster.report.recap import recap, shared
 from qcluster.result import Diff, Status, TaskResult
 
 COLOURS = {"ok": "32", "changed": "33", "skipped": "36", "failed": "31;1", "unreachable": "31;1", "ignored": "35"}
-COUNTERS = tuple(HostTally.__dataclass_fields__)
 VALIDATE = "validate_argument_spec"
 """The module of tasks that nobody wrote: a role's arguments are checked before its own tasks."""
-FEW = 3
-"""Lines less than hosts from which on a recap is told in ranges."""
 SLOW = 1.0
 """Seconds from which a task's duration is worth a reader's eye."""
 
@@ -125,7 +121,10 @@ class Lines:
 
     def _of_RunFinished(self, event: RunFinished) -> Iterator[str]:
         self._heading = []
-        yield from ("", *recap(event.recap, self.style))
+        yield ""
+        everybody = self.style.everything  # as Ansible does, for `run` and `exec`
+        for hosts, counters, kind in recap(event.recap if everybody else shared(event.recap)):
+            yield f"{self.style.paint(hosts, kind)} : {counters}"
 
     def _still_there(self, event: Progress) -> bool:
         """Whether an instance only counts on within the milestone that was told: shards would fill a log."""
@@ -184,35 +183,6 @@ def named(role: str, task: str) -> str:
     """`role : task`, as Ansible names it."""
     prefix = f"{role} : "
     return task if not role or task.startswith(prefix) else prefix + task
-
-
-def recap(tallies: Mapping[str, HostTally], style: Style) -> Iterator[str]:
-    """Ansible's counters in Ansible's order and words, as narrow as they can be: a line a host.
-
-    Where not everything is shown, many hosts that came to the same share a line.
-    """
-    lines = _shared(tallies) if not style.everything else dict(tallies)
-    rows = {hosts: [f"{name}={getattr(tally, name)}" for name in COUNTERS] for hosts, tally in lines.items()}
-    widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
-    width = max(map(len, lines), default=0)
-    for hosts, row in rows.items():
-        kind = "failed" if _lost(lines[hosts]) else "changed" if lines[hosts].changed else "ok"
-        text = " ".join(f"{cell:<{room}}" for cell, room in zip(row, widths, strict=True)).rstrip()
-        yield f"{style.paint(f'{hosts:<{width}}', kind)} : {text}"
-
-
-def _lost(tally: HostTally) -> bool:
-    return bool(tally.failed or tally.unreachable)
-
-
-def _shared(tallies: Mapping[str, HostTally]) -> dict[str, HostTally]:
-    """Hosts, as ranges, and what they came to. Who failed stands alone."""
-    alike: dict[tuple[HostTally, str], list[str]] = {}
-    for host, tally in tallies.items():
-        alike.setdefault((tally, host if _lost(tally) else ""), []).append(host)
-    if len(alike) + FEW > len(tallies):
-        return dict(tallies)
-    return {folding.told(hosts): tally for (tally, _), hosts in alike.items()}
 
 
 def unified(diff: Diff) -> list[str]:

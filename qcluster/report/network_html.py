@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qcluster.report import page
+from qcluster.report.foremost import foremost
 
 VERDICTS = {
     "pass": ("pass", "The network passes."),
     "fail": ("fail", "The network is broken. Do not start anything on it."),
     "unknown": ("unknown", "Something could not be judged. Unknown is never a pass."),
 }
+
+WIDTH = 880
+"""Pixels for the heat map of all hosts."""
+LEGIBLE = 14
+"""Pixels that a name needs."""
 
 QUERIES = ("health", "link", "net_health", "ip", "vnic", "gateway", "netdetect", "lldp", "tls", "optical")
 
@@ -25,13 +32,19 @@ def network_page(report: Mapping[str, Any]) -> str:
 
 
 def heat(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates/matrix.html.j2 draws. `size` is the edge of a cell in pixels, `data` is for the page's script."""
+    """What templates/matrix.html.j2 draws. `size` is the edge of a cell in pixels, `data` is for the page's script.
+
+    Of many hosts, `every`th name is written at the edge: the others would not fit.
+    """
     names = [host["name"] for host in report["hosts"] if host["hardware"]]
+    size = max(6, min(46, WIDTH // max(1, len(names))))
+    strips = [_strip(host, report["findings"]) for host in report["hosts"]]
     return {
         "names": names,
-        "size": max(14, min(46, 720 // max(1, len(names)))),
+        "size": size,
+        "every": max(1, math.ceil(LEGIBLE / size)),
         "rows": _rows(report["matrix"], names),
-        "strips": [_strip(host, report["findings"]) for host in report["hosts"]],
+        "strips": foremost(strips, lambda strip: sum(npu["state"] != "pass" for npu in strip["npus"])),
         "data": _embedded(report, names),
     }
 

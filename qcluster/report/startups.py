@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,11 +76,16 @@ class Startup:
     def complete(self) -> bool:
         return not self.why and self.reached in (COMPLETE.id, HEADLESS_COMPLETE)
 
+    @property
+    def weight(self) -> tuple[bool, bool, float]:
+        """How much it is worth a look: what failed first, then what never came up, then who was slow."""
+        return bool(self.why), not self.complete, self.end - self.begin
+
 
 def startups(
     plays: Sequence[Mapping[str, Any]], progress: Iterable[Mapping[str, Any]], started: float
 ) -> list[Startup]:
-    """The last start of every instance, in the order in which they were first heard of."""
+    """The last start of every instance, by name."""
     steps: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for moved in progress:
         milestone = moved["data"].get("milestone") if moved["kind"] == "milestone" else None
@@ -88,8 +94,13 @@ def startups(
     failed = _failures(plays)
     return [
         Startup(name, host, _legs(own, _began(plays, host, started, own[0][1])), failed.get(name, ""))
-        for (name, host), own in steps.items()
+        for (name, host), own in sorted(steps.items(), key=lambda one: natural(one[0][0]))
     ]
+
+
+def natural(name: str) -> list[str | int]:
+    """What to sort names by, so that `d1-decode-2` stands before `d1-decode-10`."""
+    return [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", name)]
 
 
 def _note(steps: list[tuple[str, float]], milestone: str, at: float) -> None:

@@ -123,11 +123,18 @@ def by_host(found: Sequence[Bar], hosts: Iterable[str]) -> dict[str, list[Bar]]:
     return drawn if len(drawn) <= MANY_HOSTS else {host: list(_joined(own)) for host, own in drawn.items()}
 
 
+def weight(row: tuple[str, Sequence[Bar]]) -> tuple[int, float, float]:
+    """How much a host's row is worth a look: failures first, then the critical path, then who was late."""
+    _, own = row
+    lost = sum(bar.status in BAD for bar in own)
+    return lost, sum(bar.seconds for bar in own if bar.critical), max(bar.end for bar in own)
+
+
 def _joined(own: Sequence[Bar]) -> Iterator[Bar]:
     """A host's bars, one a stage: its task is the number of tasks, its status the worst."""
     for stage in stages(own):
         worst = next((word for word in (*BAD, "changed") if any(bar.status == word for bar in stage.bars)), "ok")
-        told = f"{stage.name}: {len(stage.bars)} tasks"
+        told = f"{stage.name}: {len(stage.bars)} task{'s' if len(stage.bars) != 1 else ''}"
         first = stage.bars[0]
         yield Bar(first.host, stage.play, stage.name, told, worst, stage.begin, stage.end, bool(stage.critical))
 

@@ -25,6 +25,8 @@ from qcluster.events import (
 )
 from qcluster.inventory import load
 from qcluster.report import page
+from qcluster.report.commands import Commands
+from qcluster.report.foremost import FIRST, MANY, foremost
 from qcluster.report.html import HtmlReport, failures
 from qcluster.report.journal import Journal
 from qcluster.report.replay import events_of
@@ -101,7 +103,49 @@ def test_of_many_hosts_the_stages_are_drawn_and_not_every_task() -> None:
         report(event)
     rows = by_host(bars(report.run.plays, report.run.started), report.run.hosts)
     assert len(rows) == MANY_HOSTS + 1
-    assert [bar.task for bar in rows["node-0"]] == ["preflight: 1 tasks", "network: 1 tasks", "engine: 2 tasks"]
+    assert [bar.task for bar in rows["node-0"]] == ["preflight: 1 task", "network: 1 task", "engine: 2 tasks"]
+
+
+def test_of_many_hosts_the_page_shows_those_to_look_at_and_folds_the_rest() -> None:
+    report = HtmlReport()
+    for event in report_stand.up(hosts=MANY_HOSTS + 1, broken=True):
+        report(event)
+    page = report.render()
+    assert page.count("The other 17 hosts") == 3, "time lines, NPUs, commands"
+    shown = page.split("The other 17 hosts")[0]
+    assert "<div>node-0</div>" in shown and "<div>node-32</div>" in shown and "<div>node-5</div>" not in shown
+    assert "<td>node-[1:32]</td>" in page, "the recap"
+
+
+def test_the_foremost_of_many_keep_their_order() -> None:
+    assert foremost(range(MANY), lambda one: one).rest == []
+    split = foremost(range(MANY + 1), lambda one: (one == 3, one))
+    assert split.first == [3, *range(MANY + 2 - FIRST, MANY + 1)]
+    assert sorted(split.first + split.rest) == list(range(MANY + 1))
+
+
+def test_a_command_has_the_task_it_was_run_for_and_its_exit_code_a_meaning() -> None:
+    commands = Commands()
+    asked, failed = Status.OK, Status.FAILED
+    for uid, role, host, code, status in (
+        ("t1", "image", "a", 1, asked),
+        ("t2", "image", "a", 1, failed),
+        ("t3", "network", "b", 0, asked),
+    ):
+        commands.take(TaskStarted(1.0, "up", "look", uid, "x:1", "command", role))
+        commands.take(HostStarted(1.0, "up", "look", uid, host))
+        commands.take(CommandRan(2.0, "a", "docker ps", code, 0.1, f"script of {uid}"))
+        commands.take(HostFinished(3.0, "up", "look", uid, host, TaskResult(host, status)))
+    commands.take(CommandRan(4.0, "a", "docker ps", 1, 0.1))
+    assert [(one.task, one.failed) for one in commands.by_host()["a"]] == [
+        ("image : look", False),
+        ("image : look", True),
+        ("network : look", False),  # what b does asks a, too
+        ("", False),
+    ]
+    assert [(number, task) for number, task, _ in commands.numbered()] == [
+        (1, "image : look"), (2, "image : look"), (3, "network : look")
+    ]  # fmt: skip
 
 
 def test_a_start_up_has_a_leg_to_each_milestone_and_begins_when_the_host_was_told() -> None:
