@@ -1,4 +1,4 @@
-"""How the hosts of a batch go through a play: in lockstep, or each at its own pace."""
+"""How the hosts of a batch go through a play (`strategy`): in lockstep (`linear`), or each at its own pace (`free`)."""
 
 from __future__ import annotations
 
