@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from qcluster.events import CommandRan, Event, HostFinished, HostStarted, TaskStarted
+from qcluster.inventory import folding
 from qcluster.report.lines import title
 
 Place = tuple[str, str]
@@ -66,6 +67,13 @@ class Commands:
 
     def _row(self, event: CommandRan, place: Place) -> Ran:
         return Ran(event, self._title(place), bool(event.exit) and place in self._lost)
+
+    def unfinished(self) -> dict[str, str]:
+        """Tasks that were begun and have not ended, and on which hosts: what a killed run was at."""
+        hosts: dict[str, list[str]] = {}
+        for host, uid in self._running.items():
+            hosts.setdefault(self._titles.get(uid, ""), []).append(host)
+        return {task: folding.told(names) for task, names in hosts.items()}
 
     def numbered(self) -> Iterator[tuple[int, str, str]]:
         """Each script: its number, the task that first used it, its text."""

@@ -27,7 +27,7 @@ VERDICTS = {
     129: ("warn", "! ended by SIGHUP; what runs on the hosts goes on"),
     141: ("warn", "! its output was closed; what runs on the hosts goes on"),
     143: ("warn", "! ended by SIGTERM; what runs on the hosts goes on"),
-    None: ("warn", "! unfinished: the run was killed"),
+    None: ("warn", "! unfinished: the run was killed, or still goes on"),
 }
 
 
@@ -82,6 +82,7 @@ class HtmlReport(Collector):
             commands=foremost(self.commands.by_host().items(), lambda row: sum(one.failed for one in row[1])),
             scripts=self.commands.scripts,
             many_rows=MANY,
+            unfinished=self.commands.unfinished(),
             texts=list(self.commands.numbered()),
         )
 

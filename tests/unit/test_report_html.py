@@ -199,6 +199,15 @@ def test_the_verdict_is_a_sentence(code: int, words: str) -> None:
     assert words in report.render()
 
 
+def test_a_killed_run_says_how_long_it_went_and_what_it_was_at() -> None:
+    report = HtmlReport()
+    for event in RUN[:6]:
+        report(event)
+    told = report.render()
+    assert "unfinished" in told and "1.0 s until its last word" in told
+    assert "It was at: image : pull <span class=\"dim\">(b)</span>." in told
+
+
 def test_a_script_that_many_hosts_read_is_printed_once() -> None:
     told = document().render()
     assert told.count("test &#34;$1&#34; -gt &lt;5&gt;") == 1
