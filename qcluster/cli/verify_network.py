@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def verify_network(
 
         report = nothing_reached(tuple(session.inventory.hosts))
     if report is not None:
-        _show(report, flags, as_json)
+        _show(report, flags, as_json, f"{time.strftime('%Y-%m-%d %H:%M:%S')} · {session.path}")
     elif run and flags.html:
         from qcluster.cli.report import write
 
@@ -87,7 +88,7 @@ def _watched(session: Session, flags: RunFlags) -> HtmlReport | None:
     return told
 
 
-def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool) -> None:
+def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool, where: str) -> None:
     from qcluster.report.network_text import network_lines
 
     kept = {name: value for name, value in report.items() if name not in ("changed", "failed", "msg")}
@@ -100,4 +101,4 @@ def _show(report: Mapping[str, Any], flags: RunFlags, as_json: bool) -> None:
         from qcluster.report import page
         from qcluster.report.network_html import network_page
 
-        click.echo(page.write(flags.html, network_page(kept)), err=True)
+        click.echo(page.write(flags.html, network_page(kept, where)), err=True)

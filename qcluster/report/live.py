@@ -28,6 +28,8 @@ FEW = 4
 """Hosts whose running tasks are shown each on its own."""
 WIDEST = 120
 """Columns after which a clock would stand too far from what it tells of."""
+CTRL_C = 3
+"""Columns left free: a terminal writes `^C` behind the last line, and must not begin another one for it."""
 PINNED = 3
 """Failures that stay in sight; the others are counted."""
 
@@ -69,7 +71,8 @@ class LiveReporter:
     def _draw(self) -> RenderableType:
         width, height = self._console.size
         with self._turn:
-            return Group(*draw(self._board, self._expected, (min(width, WIDEST), height - 1), self._clock()))
+            size = min(width - CTRL_C, WIDEST), height - 1
+            return Group(*draw(self._board, self._expected, size, self._clock()))
 
 
 def folded(line: Text, console: Console) -> list[Text]:

@@ -25,10 +25,10 @@ LEGIBLE = 14
 QUERIES = ("health", "link", "net_health", "ip", "vnic", "gateway", "netdetect", "lldp", "tls", "optical")
 
 
-def network_page(report: Mapping[str, Any]) -> str:
-    """The report (docs/schemas/verify-network.json) as HTML."""
+def network_page(report: Mapping[str, Any], where: str = "") -> str:
+    """The report (docs/schemas/verify-network.json) as HTML; `where` says when it was made, and of what."""
     kind, sentence = VERDICTS[report["verdict"]]
-    return page.render("network.html.j2", report=report, kind=kind, sentence=sentence, heat=heat(report))
+    return page.render("network.html.j2", report=report, where=where, kind=kind, sentence=sentence, heat=heat(report))
 
 
 def heat(report: Mapping[str, Any]) -> dict[str, Any]:

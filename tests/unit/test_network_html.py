@@ -34,6 +34,7 @@ def test_a_healthy_page():
     page = network_page(report(2, broken=lambda source, target: False))
     assert "The network passes." in page
     assert "Nothing was found." in page
+    assert ">i.yaml · 2 hosts · " in network_page(report(2, broken=lambda source, target: False), "i.yaml")
 
 
 def test_it_is_self_contained():
