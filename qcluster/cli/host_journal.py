@@ -1,4 +1,4 @@
-"""What a run does on a host, written down on that host too: who, when, which command, how it ended. Source: issue 5.
+"""What a run does on a host, written down on that host too: who, when, which command, how it ended. Source: issue 6.
 
 One line a command in the deployment's folder (`journal`; at 4 MB the older half becomes `journal.1`), written every two
 seconds, so that of a run that was killed the host lacks the last moments alone. The controller's own journal

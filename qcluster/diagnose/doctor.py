@@ -1,4 +1,4 @@
-"""The most likely cause over all hosts, from the ends of their logs. Pure. Source: issue 5, Diagnosis catalogue."""
+"""The most likely cause over all hosts, from the ends of their logs. Pure. Source: issue 6, Diagnosis catalogue."""
 
 from __future__ import annotations
 

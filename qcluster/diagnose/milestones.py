@@ -1,6 +1,6 @@
 """How far an engine's start has come, from its log. Lines are matched by their end: vLLM 0.32 prints no prefix.
 
-Source: facts §8.1 (the order of the lines); vLLM v0.23.0 entrypoints and v1 engine core; issue 5, Start watcher.
+Source: vLLM v0.23.0, entrypoints and v1/engine/core.py (the order of the lines); issue 6, Start watcher.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is a host fit for its part of the plan? Pure: facts and plan in, findings out. Source: issue 5, preflight."""
+"""Is a host fit for its part of the plan? Pure: facts and plan in, findings out. Source: issue 6, Preflight."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _memory(q: Question) -> Iterator[Finding]:
 
 
 def _driver(q: Question) -> Iterator[Finding]:
-    """The driver must be at least what the release's CANN was built against (field notes I2)."""
+    """The driver must be at least what the release's CANN was built against (vllm-ascend#5468)."""
     wanted = catalogue.oldest_driver(q.release)
     have = q.facts.get("driver", "")
     if wanted and have and _numbers(have) < _numbers(wanted):

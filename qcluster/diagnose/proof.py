@@ -1,4 +1,4 @@
-"""What counts as a served answer, and whether answers agree. Pure. Source: CONTRACTS, Proof; facts §3.1, §8.2."""
+"""What counts as a served answer, and whether answers agree. Pure. Source: issue 6, Proof."""
 
 from __future__ import annotations
 

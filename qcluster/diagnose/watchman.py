@@ -1,4 +1,4 @@
-"""When to restart what died, and when to give up. Pure; time is given. Source: issue 5, `qcluster supervise`."""
+"""When to restart what died, and when to give up. Pure; time is given. Source: issue 6, `qcluster supervise`."""
 
 from __future__ import annotations
 

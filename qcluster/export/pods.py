@@ -2,7 +2,7 @@
 
 A pod has its own address, interface and NPUs, so addresses become `$(LWS_LEADER_ADDRESS)` and the pod's IP, the
 interface `eth0`, engine ids the pod's name; ranks are counted from `LWS_WORKER_INDEX`. Kubernetes replaces `$(NAME)`
-in arguments. Sources: LeaderWorkerSet API v1 (labels and variables that it sets), issue 6.
+in arguments. Sources: LeaderWorkerSet API v1 (labels and variables that it sets), issue 7.
 """
 
 from __future__ import annotations

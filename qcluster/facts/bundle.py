@@ -1,7 +1,7 @@
 """Everything on a host that helps somebody elsewhere to see what is wrong, as text, in one question.
 
 Logs whole up to a limit each, CANN's plog, docker's words, npu-smi, hccn_tool, versions, the rendered scripts.
-Source: issue 5, Day two (`qcluster logs --bundle`).
+Source: issue 6, Day two (`qcluster logs --bundle`).
 """
 
 from __future__ import annotations

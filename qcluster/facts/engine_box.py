@@ -1,4 +1,4 @@
-"""A host's engine container (or process group): its state in one question, and the scripts that change it. Issue 5."""
+"""A host's engine container (or process group): its state in one question, and the scripts that change it. Issue 6."""
 
 from __future__ import annotations
 

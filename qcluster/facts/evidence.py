@@ -1,6 +1,6 @@
 """What a host has to say about a deployment: the ends of its logs, CANN's own logs, and what docker says of containers.
 
-Source: issue 5, Diagnosis catalogue; facts §6 (where each log lies).
+CANN's logs lie in `~/ascend/log` (ASCEND_PROCESS_LOG_PATH, CANN's documentation). Source: issue 6, Diagnosis catalogue.
 """
 
 from __future__ import annotations

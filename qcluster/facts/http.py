@@ -1,6 +1,6 @@
 """One HTTP request over a stream that a host opened: the controller needs no route to the engines.
 
-Source of the endpoints: vLLM's `/health`, `/v1/models`, `/metrics` and the OpenAI paths (issue 1).
+Source of the endpoints: vLLM's `/health`, `/v1/models`, `/metrics` and the OpenAI paths (issue 2).
 """
 
 from __future__ import annotations

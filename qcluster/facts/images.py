@@ -1,6 +1,7 @@
 """An image's ways to a host: pulled, loaded from an archive, or sent by another host. Each is a detached job.
 
-The programs are in `onhost/`. Sources: facts §1.5 (registries, offline images); issue 6, Image.
+The programs are in `onhost/`. Sources: vllm-ascend's installation.md and faqs.md §2 (offline images, registries);
+issue 6, Image.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which TCP ports a host listens on, and which ones its kernel hands out.
 
-Read from /proc/net/tcp (proc(5)), so that no tool has to be installed; facts §4.3 says who needs which port.
+Read from /proc/net/tcp (proc(5)), so that no tool has to be installed; `serving/ports.py` says who needs which port.
 """
 
 from __future__ import annotations

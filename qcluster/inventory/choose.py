@@ -1,4 +1,4 @@
-"""Which inventory a command works on, when it is not named (CONTRACTS, "Which inventory")."""
+"""Which inventory a command works on, when it is not named (issue 2)."""
 
 from __future__ import annotations
 

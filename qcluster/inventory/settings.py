@@ -1,7 +1,7 @@
 """This project's inventory variables: types, defaults, meaning. Any other variable is free, as in Ansible.
 
 `validate(inventory)` says what is wrong with them, all at once; `plan`, `check` and `up` refuse it, `run` and `exec`
-do not ask. Source: issue 1, item 2; CONTRACTS, "Variables" and "Defaults".
+do not ask. Source: issue 2.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Garbage with HTTP 200: whether the text that a deployment gives is credible, and whose it is where not.
 
-Source: CONTRACTS, Proof; vllm-ascend#7711.
+Source: issue 6, Proof; vllm-ascend#7711.
 """
 
 from __future__ import annotations

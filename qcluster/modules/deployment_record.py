@@ -1,4 +1,4 @@
-"""What was started where, written to every host of the deployment: `scale` reads it. Source: issue 5, Day two."""
+"""What was started where, written to every host of the deployment: `scale` reads it. Source: issue 6, Day two."""
 
 from __future__ import annotations
 

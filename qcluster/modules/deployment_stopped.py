@@ -1,6 +1,6 @@
 """Nothing of a deployment runs on a host any more: only what carries its label is stopped and removed.
 
-Source: issue 5, Safety; facts §8.3 (SIGTERM first, the whole process group, never a broad kill).
+SIGTERM first, the whole process group, never a broad kill. Source: issue 6, Safety.
 """
 
 from __future__ import annotations

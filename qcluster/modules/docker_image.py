@@ -1,7 +1,7 @@
 """An image is on a host: pulled once, from the first registry that gives it, loaded from a file, or sent by a host.
 
 It comes by a detached job on the host: a lost connection or Ctrl-C does not end it, and the next run attaches to it.
-Sources: facts §1.5 (registries, offline images), field notes I1; issue 6, Image.
+Sources: installation.md and faqs.md §2 of vllm-ascend (offline images, registries); issue 6, Image.
 """
 
 from __future__ import annotations

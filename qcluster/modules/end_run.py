@@ -1,4 +1,4 @@
-"""End the run with a message and an exit code, for everybody: what `fail` cannot say. Source: DESIGN, decision 8."""
+"""End the run with a message and an exit code (`qcluster/errors.py`), for everybody: what `fail` cannot say."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What was started again in place of a plan that failed serves again: proven, not assumed.
 
-Whom to ask stands in the record of what ran before; where there is none, in the plan. Source: CONTRACTS, "Change
-without loss".
+Whom to ask stands in the record of what ran before; where there is none, in the plan. Source: issue 6.
 """
 
 from __future__ import annotations

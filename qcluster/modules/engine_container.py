@@ -2,7 +2,7 @@
 
 The same digest, the same scripts and every engine alive is `ok`. What differs is written beside the old scripts, the
 old container is stopped and kept as NAME-previous, and the new one started; where that fails the old one comes back.
-One engine of a running container that died alone (dense) is asked for again, the others are left alone. Issue 5.
+One engine of a running container that died alone (dense) is asked for again, the others are left alone. Issue 6.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def start(want: Wanted) -> Step:
 
 
 def run_argv(want: Wanted) -> tuple[str, ...]:
-    """`docker run` with the flags of issue 5; devices and mounts are the plan's."""
+    """`docker run` with the flags of issue 6; devices and mounts are the plan's."""
     box = want.container
     options = [
         "--name",

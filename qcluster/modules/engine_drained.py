@@ -1,4 +1,4 @@
-"""Instances that get no new requests finish those that they have. Source: issue 5, Day two."""
+"""Instances that get no new requests finish those that they have. Source: issue 6, Day two."""
 
 from __future__ import annotations
 

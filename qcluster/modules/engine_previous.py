@@ -1,6 +1,6 @@
 """The container that a new one replaced: started again when the new one failed, removed when it proved itself.
 
-Without docker it is the folder of the scripts that ran. Source: CONTRACTS, "Change without loss".
+Without docker it is the folder of the scripts that ran. Source: issue 6, Day two.
 """
 
 from __future__ import annotations

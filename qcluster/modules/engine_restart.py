@@ -1,6 +1,6 @@
-"""Restart instances without losing a request where another instance of the role serves. Source: issue 5, Day two.
+"""Restart instances without losing a request where another instance of the role serves. Source: issue 6, Day two.
 
-A dense replica goes alone, a MoE group as a whole (facts §4.4). The proxy is told first (`/instances/remove`), then the
+A dense replica goes alone, a MoE group as a whole. The proxy is told first (`/instances/remove`), then the
 instance finishes what it has, is started again and watched, and the proxy gets it back (`/instances/add`).
 """
 

@@ -1,4 +1,4 @@
-"""Ask a host what it is and has, once, and keep the answer as the host fact `qcluster_facts`. Source: issue 5."""
+"""Ask a host what it is and has, once, and keep the answer as the host fact `qcluster_facts`. Source: issue 6."""
 
 from __future__ import annotations
 

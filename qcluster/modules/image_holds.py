@@ -1,6 +1,6 @@
 """An image holds what the plan needs: the release it is named after, and Mooncake where KV is transferred.
 
-Looked at once an image (its id is kept in a stamp), inside a container without NPUs. Issue 5; field notes I3, I4.
+Looked at once an image (its id is kept in a stamp), inside a container without NPUs. Issue 6, Image.
 """
 
 from __future__ import annotations

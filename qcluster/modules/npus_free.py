@@ -1,4 +1,4 @@
-"""The NPUs of a host are free: no process, and HBM back to idle. Ask with `until` to wait. Source: facts §8.3, §8.4."""
+"""The NPUs of a host are free: no process, and HBM back to idle. Ask with `until` to wait. Source: issue 6."""
 
 from __future__ import annotations
 

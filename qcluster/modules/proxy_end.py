@@ -1,4 +1,4 @@
-"""Whether the proxy has ended, and what it said last: nobody waits for what is dead. Source: issue 5, Start watcher."""
+"""Whether the proxy has ended, and what it said last: nobody waits for what is dead. Source: issue 6, Start watcher."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ an interrupted restart took out is given back.
 
 Only vllm-ascend's own proxy can be told (`/instances/add`, `/instances/remove`). It shows how many it lists, not whom;
 so whom it was given is kept in a file beside it, which its start script writes and this module keeps true.
-Sources: field notes D40; facts §3.1.
+Source: examples/disaggregated_prefill_v1/load_balance_proxy_server_example.py at v0.23.0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A Python module can be imported on a host as engines will import it, with CANN's settings; else pip installs it.
 
-An image is looked into by `image_holds`; this is the same question where engines run without one. Sources: facts §1.6
-(`import mooncake.engine` needs CANN's and Mooncake's libraries on LD_LIBRARY_PATH); issue 6, Image.
+An image is looked into by `image_holds`; this is the same question where engines run without one. Sources:
+Dockerfile at v0.23.0 (`import mooncake.engine` needs CANN's and Mooncake's libraries on LD_LIBRARY_PATH);
+issue 6, Image.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A Python package is on a host in the wanted version: `pip show`, and `pip install` where it is missing.
 
-Source: the seed's section 4.2 and facts §1.8 (installation from source, checked with `pip show vllm-ascend`).
+Source: the seed's section 4.2 and installation.md (installation from source, checked with `pip show vllm-ascend`).
 """
 
 from __future__ import annotations

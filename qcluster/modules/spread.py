@@ -1,7 +1,7 @@
 """Who fetches what every host needs, and who gets it from whom: a chain, so that every host sends it once. Pure.
 
 One host fetches it (from the hub, a registry, a file), the next one gets it from there, and so on; hosts that share the
-folder wait for one of them. Source: issue 6, Weights and Image; CONTRACTS, "What a host needs".
+folder wait for one of them. Source: issue 6, Weights and Image.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from qcluster.modules.streams import follow, note, progress, started, tail
 from qcluster.result import Outcome
 
 SLOW = ("nfs", "nfs4", "cifs", "fuse.sshfs", "9p")
-"""File systems on which mapping safetensors is known to be slow or to hang (field notes H)."""
+"""File systems on which mapping safetensors is known to be slow or to hang (vllm-ascend#9071)."""
 
 BEGAN = "qcluster_weights_began"
 """The fact that a job was begun by this run: whoever finds the weights whole later says that they changed."""

@@ -20,7 +20,7 @@ CAUSES = (
     "net-health", "npu-health", "tool-busy", "tool-missing", "permission", "tcp-blocked", "truncated", "unparsed",
     "timeout", "driver-mismatch", "hardware-mix", "clock-skew", "mtu", "nic",
 )  # fmt: skip
-"""Every likely cause that a finding may name (issue 3), and the NPU itself."""
+"""Every likely cause that a finding may name (issue 4), and the NPU itself."""
 
 
 class Verdict(StrEnum):

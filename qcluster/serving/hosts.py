@@ -15,7 +15,7 @@ from qcluster.serving.topology import Slot
 
 
 def state_dir(deployment: str, placement: Placement) -> str:
-    """Where qcluster keeps everything of this deployment on the host (CONTRACTS)."""
+    """Where qcluster keeps everything of this deployment on the host (docs/decisions/0003)."""
     variables = placement.host.variables
     root = variables.get("ansible_user") == "root" or bool(variables.get("ansible_become"))
     default = "/var/lib/qcluster" if root else "~/.local/state/qcluster"

@@ -1,6 +1,6 @@
 """The record of a deployment, kept on its hosts: what was started where, and how to get there.
 
-`scale` finds in it the hosts that an edited inventory no longer has. Secrets are not in it. Source: issue 5, Day two.
+`scale` finds in it the hosts that an edited inventory no longer has. Secrets are not in it. Source: issue 6, Day two.
 """
 
 from __future__ import annotations

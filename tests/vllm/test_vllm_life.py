@@ -1,4 +1,4 @@
-"""The life of a deployment whose engines are real vLLM processes: issue 5, "Real vLLM". `make e2e-vllm`.
+"""The life of a deployment whose engines are real vLLM processes: issue 6, "Real vLLM". `make e2e-vllm`.
 
 One prefill and one decode host on loopback addresses with equal ports, a real SSH server before them, vllm-ascend's
 real proxy. In this order one start serves several tests; each works alone too.

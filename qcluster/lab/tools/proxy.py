@@ -1,4 +1,4 @@
-"""Simulation of vllm-ascend's `load_balance_proxy_server_example.py`, with its habits and its bugs (facts §3.1).
+"""Simulation of vllm-ascend's `load_balance_proxy_server_example.py`, with its habits and its bugs.
 
 Retries go to the same server, a failed server's score is released at once (so it looks idle), `/healthcheck` asks
 nobody, and a decode node that fails yields HTTP 200 with an empty body.

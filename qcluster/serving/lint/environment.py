@@ -163,7 +163,7 @@ def named_address(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "set ip: the address that the other hosts reach", seat.placement, "ip")
 
 
-@rule("QC515", ERROR, "every host has its address", "issue 4", "ansible_host: 10.0.0.1 twice")
+@rule("QC515", ERROR, "every host has its address", "issue 5", "ansible_host: 10.0.0.1 twice")
 def same_address(subject: Subject) -> Iterator[Fault]:
     known: dict[str, str] = {}
     for host in subject.plan.hosts:
@@ -238,7 +238,7 @@ def shared_memory(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "1g a tensor-parallel group, 16g by default", seat.placement, "shm_size")
 
 
-@rule("QC522", ERROR, "one container for a MoE group", "DESIGN, decision 3", "container_per: engine")
+@rule("QC522", ERROR, "one container for a MoE group", "issue 5", "container_per: engine")
 def engine_containers(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         if subject.plan.model.moe and seat.placement.settings.container_per == "engine":

@@ -193,7 +193,7 @@ def same_host_transport(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "HCCL_INTRA_ROCE_ENABLE: 1 in vllm_env", prefill.placement, "vllm_env")
 
 
-@rule("QC224", INFO, "vllm-router", "issue 4", "proxy_kind: vllm-router")
+@rule("QC224", INFO, "vllm-router", "issue 5", "proxy_kind: vllm-router")
 def router(subject: Subject) -> Iterator[Fault]:
     if subject.plan.proxy and subject.plan.proxy.kind == "vllm-router":
         what = "vllm-router is tested with NIXL engines, not with vllm-ascend's Mooncake connector"

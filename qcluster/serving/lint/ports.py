@@ -20,7 +20,7 @@ def place_of(subject: Subject, use: PortUse) -> Placement:
     return named.placement
 
 
-@rule("QC301", ERROR, "no two processes share a port", "issue 4; issue #4725", "port_base: 7100 twice")
+@rule("QC301", ERROR, "no two processes share a port", "issue 5; issue #4725", "port_base: 7100 twice")
 def collision(subject: Subject) -> Iterator[Fault]:
     fixed = [use for use in subject.plan.ports if use.purpose != "adxl"]
     seen: set[tuple[str, str]] = set()
@@ -99,7 +99,7 @@ def _exposed(use: PortUse) -> bool:
     return use.plane == "host" and use.purpose != "adxl" and low <= use.last and use.first <= high
 
 
-@rule("QC305", WARNING, "the proxy's port is not privileged", "issue 4", "proxy_port: 80")
+@rule("QC305", WARNING, "the proxy's port is not privileged", "issue 5", "proxy_port: 80")
 def privileged(subject: Subject) -> Iterator[Fault]:
     proxy = subject.plan.proxy
     if proxy and proxy.port < 1024:

@@ -84,7 +84,7 @@ def accuracy_018(subject: Subject) -> Iterator[Fault]:
         yield Fault("PD of Qwen3.x in v0.18.0 gives wrong answers", "use v0.23.0", _first(subject), _written(subject))
 
 
-@rule("QC109", WARNING, "the image names its version", "issue 4", "image: registry.local/mine:latest")
+@rule("QC109", WARNING, "the image names its version", "issue 5", "image: registry.local/mine:latest")
 def untagged_image(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         image = seat.placement.settings.image
@@ -93,7 +93,7 @@ def untagged_image(subject: Subject) -> Iterator[Fault]:
             yield Fault(what, "say release too", seat.placement, "image")
 
 
-@rule("QC110", WARNING, "image and release agree", "issue 4", "image: …:v0.22.1rc1, release: v0.23.0")
+@rule("QC110", WARNING, "image and release agree", "issue 5", "image: …:v0.22.1rc1, release: v0.23.0")
 def two_releases(subject: Subject) -> Iterator[Fault]:
     for seat in subject.firsts:
         tagged, release = versions.of_image(seat.placement.settings.image), seat.placement.settings.release

@@ -99,7 +99,7 @@ def _npus(plan: Plan, shared: Shared) -> str:
     return spans_of(mine & theirs)
 
 
-@rule("QC308", ERROR, "deployments have names of their own", "CONTRACTS", "deployment: main in both")
+@rule("QC308", ERROR, "deployments have names of their own", "issue 5", "deployment: main in both")
 def names(subject: Subject) -> Iterator[Fault]:
     for shared in _shared(subject, running=False):
         if shared.neighbour.plan.deployment == subject.plan.deployment:

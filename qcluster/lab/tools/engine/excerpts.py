@@ -1,6 +1,6 @@
 """The last words of engines that die while starting, by name: one for each kind of cause in the failure catalogue.
 
-Written after the messages that vllm-ascend's issues and sources show (facts §6 has the numbers and links).
+Written after the messages that vllm-ascend's issues and sources show (`diagnose/catalogue.yaml` has their numbers).
 """
 
 from __future__ import annotations
