@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lab_site import LabSite, make
@@ -223,6 +224,15 @@ def test_files_follow_their_faults(site: LabSite) -> None:
     site.mend()
     assert conf.read_text() == fresh
     assert (site.lab.root("a3") / "bin/hccn_tool").exists()
+
+
+def test_a_process_that_got_the_number_of_a_dead_one_holds_nothing(site: LabSite) -> None:
+    held = site.lab.root("a3") / "lab/use/2/1"
+    began = Path("/proc/1/stat").read_text().rpartition(") ")[2].split()[19]
+    for ticks, busy in ((began, [2]), ("1" + began, [])):
+        held.write_text(f"VLLMWorker_TP 58000 {ticks}\n")
+        assert [one.physical_id for one in table(site, "a3").npus if npu.busy(one)] == busy
+    held.unlink()
 
 
 def test_what_dead_processes_held_is_forgotten(site: LabSite) -> None:

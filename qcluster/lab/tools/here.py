@@ -104,6 +104,12 @@ def alive(pid: int) -> bool:
     return pid > 0 and read(f"/proc/{pid}/stat").rpartition(") ")[2][:1] not in ("", "Z", "X")
 
 
+def began(pid: int) -> str:
+    """When `pid` was started, in ticks since the machine was: with it a number that is given again is not the same."""
+    words = read(f"/proc/{pid}/stat").rpartition(") ")[2].split()
+    return words[19] if len(words) > 19 else ""
+
+
 def kill(pids: Iterator[int] | list[int], number: int = signal.SIGKILL) -> None:
     for pid in pids:
         try:

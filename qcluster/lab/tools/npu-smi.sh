@@ -1,6 +1,6 @@
 #!/bin/sh
 # Simulation of Huawei's npu-smi: the tables of 24/25 and of 26, A2 and A3, from the lab's state.
-# LAB/hosts/HOST/lab/use/NPU/PID says what a simulated engine holds: "NAME MB".
+# LAB/hosts/HOST/lab/use/NPU/PID says what a simulated engine holds: "NAME MB STARTED".
 # shellcheck disable=SC1091,SC2154
 root=${QCLUSTER_LAB_ROOT:?npu-smi is a simulation and needs its lab}
 faults=${root%/hosts/*}/faults
@@ -50,16 +50,22 @@ idle() { # PHYSICAL: HBM that the driver itself holds
     esac
 }
 
-lives() { # PID: runs, and is no zombie
+lives() { # PID [STARTED]: runs, and is no zombie, and no other process that got the same number since
     [ -e "/proc/$1/stat" ] && read -r stat <"/proc/$1/stat" || return 1
     case $stat in *") Z "*) return 1 ;; esac
+    [ -n "$2" ] || return 0
+    started=$2
+    # shellcheck disable=SC2086  # words, of which the 20th after the name is the start time
+    set -- ${stat##*) }
+    [ "${20}" = "$started" ]
 } 2>/dev/null
 
 memory() { # PHYSICAL: sets used, from what lives on the die
     idle "$1"
     for held in "$root/lab/use/$1"/*; do
-        lives "${held##*/}" || continue
-        read -r _ mb <"$held" && used=$((used + mb))
+        began=
+        read -r _ mb began 2>/dev/null <"$held" || continue
+        lives "${held##*/}" "$began" && used=$((used + mb))
     done
     if has npu-busy "$me:$1"; then used=$((used + 49105)); fi
 }
@@ -130,8 +136,9 @@ table_row() { # PHYSICAL
 process_rows() { # PHYSICAL: prints those on one die
     place "$1"
     for held in "$root/lab/use/$1"/*; do
-        lives "${held##*/}" || continue
-        read -r title mb <"$held"
+        began=
+        read -r title mb began 2>/dev/null <"$held" || continue
+        lives "${held##*/}" "$began" || continue
         # shellcheck disable=SC2059
         printf "$process" "$npu" "$chip" "${held##*/}" "$title" "$mb" NA
     done

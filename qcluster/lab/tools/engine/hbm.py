@@ -97,8 +97,9 @@ def used(device: int) -> int:
     folder = f"{here.root()}/lab/use/{device}"
     total = 49105 if here.fault("npu-busy", f"{here.host()}:{device}") is not None else 0
     for pid in filter(str.isdigit, os.listdir(folder) if os.path.isdir(folder) else []):
-        if here.alive(int(pid)):
-            total += int(here.read(f"{folder}/{pid}").split()[1])
+        _, mb, *began = here.read(f"{folder}/{pid}").split()
+        if here.alive(int(pid)) and began in ([], [here.began(int(pid))]):
+            total += int(mb)
         else:
             os.unlink(f"{folder}/{pid}")
     return total
@@ -108,4 +109,4 @@ def hold(device: int, pid: int, title: str, utilization: float) -> None:
     """Show `pid` on the device in npu-smi for as long as it lives."""
     folder = f"{here.root()}/lab/use/{device}"
     if here.root() and os.path.isdir(folder):
-        here.write(f"{folder}/{pid}", f"{title} {int(utilization * TOTAL_MB) - IDLE_MB}\n")
+        here.write(f"{folder}/{pid}", f"{title} {int(utilization * TOTAL_MB) - IDLE_MB} {here.began(pid)}\n")
