@@ -147,10 +147,9 @@ def _mapping(text: str, vault_password_file: str) -> dict[str, Any]:
 
 
 def _pairs(text: str) -> dict[str, Any]:
-    import shlex
+    from qcluster.modules.words import named
 
-    words = shlex.split(text)
-    bad = [word for word in words if "=" not in word]
-    if bad:
-        raise InputError(f"--extra-vars {text!r}: {bad[0]!r} is not NAME=VALUE")
-    return dict(word.split("=", 1) for word in words)
+    try:
+        return dict(named(text))
+    except ValueError as error:
+        raise InputError(f"--extra-vars {text!r}: {error}") from None

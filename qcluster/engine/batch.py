@@ -14,7 +14,7 @@ from qcluster.engine.job import Job
 from qcluster.engine.ready import Bench
 from qcluster.engine.walk import Answer, Brought, Key, Step, Steps, Walk
 from qcluster.engine.world import World
-from qcluster.errors import QclusterError
+from qcluster.errors import QclusterError, TaskFailed
 from qcluster.events import HostFinished, HostStarted, TaskStarted
 from qcluster.playbook.handlers import find
 from qcluster.playbook.model import Play, Scope, Task
@@ -36,7 +36,7 @@ class Batch:
 
     def __init__(self, world: World, bench: Bench, hosts: tuple[str, ...], all_hosts: tuple[str, ...]):
         self.world, self.play, self.bench, self.hosts = world, bench.play, bench, hosts
-        self.handlers = list(self.play.handlers)
+        self.handlers = [bench.named(handler, world.options.extra_vars) for handler in self.play.handlers]
         self.ended = False
         self.over = False
         self.bad: set[str] = set()
@@ -173,7 +173,7 @@ class Batch:
         self._learn(host, step.task, done, list(everywhere) or [host])
         self._count(host, step, result, max(1, len(answer.brought)))
         for name in done.notify if result.status is Status.CHANGED else ():
-            self._notify(host, name)
+            self._notify(host, step.task, name)
         if done.fatal:
             self.world.fatal[host] = done.fatal
         if result.status is Status.UNREACHABLE and not result.ignored:
@@ -213,7 +213,8 @@ class Batch:
         except QclusterError as error:
             return error
         known = {handler.uid for handler in self.handlers}
-        self.handlers.extend(handler for handler in answer.handlers if handler.uid not in known)
+        new = [handler for handler in answer.handlers if handler.uid not in known]
+        self.handlers.extend(self.bench.named(handler, self.world.options.extra_vars) for handler in new)
         if answer.public:
             self.bench.expose(answer.public)
             self._magic = self._play_magic()
@@ -240,14 +241,15 @@ class Batch:
             world.recall(host).register({"ansible_failed_task": failed, "ansible_failed_result": result.values})
         world.emit(HostFinished(world.clock(), self.play.name, self._title(host, step), task.uid, host, result))
 
-    def _notify(self, host: str, name: str) -> None:
+    def _notify(self, host: str, task: Task, name: str) -> None:
+        """Nobody who hears it is a mistake of the playbook, which a fixed name shows before the run."""
         if not self.places[host].walk.notify(name):
-            raise QclusterError(f"The requested handler '{name}' was not found in the play's handlers")
+            raise TaskFailed(f"{task.where}: notify: the play has no handler named {name!r} (told by {host})")
 
     def _play_magic(self) -> Mapping[str, Any]:
         gone = self.world.failed | self.world.unreachable | self.left
         alive = [host for host in self._all_hosts if host not in gone]
-        here = [host for host in self.world.inventory.hosts if host in alive and host in self.hosts]
+        here = [host for host in self.hosts if host in alive]
         return {
             "play_hosts": here,
             "ansible_play_batch": here,

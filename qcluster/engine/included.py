@@ -55,8 +55,8 @@ def answer(library: Library, ask: Ask) -> Answered:
 
 
 def _role(reader: Reader, ask: Ask) -> Answered:
-    brought = roles.included(reader, ask.args, ask.task)
-    own = (brought.use,) if brought.use and ask.args.get("public") else ()
+    brought = roles.included(reader, ask.args, ask.task, ask.params)
+    own = (brought.use,) if brought.use and roles.truth(reader, ask.args, "public", False) else ()
     handlers = tuple(_told(handler, ask.params) for handler in reader.handlers)
     return Answered(brought.nodes, handlers, (*reader.used, *own))
 

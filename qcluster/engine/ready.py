@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from qcluster.engine import included, search, validate
+from qcluster.engine.variables import View
 from qcluster.modules import arguments, table
 from qcluster.modules.base import Action, Module, Spec
+from qcluster.playbook import words
 from qcluster.playbook.model import Play, RoleUse, Task
 from qcluster.playbook.roles import VALIDATE
-from qcluster.templating import OMIT, Templar, is_plain
+from qcluster.templating import OMIT, Templar, TemplateError, is_plain
 
 CONTROL = ("include_tasks", "include_role", "meta")
 
@@ -66,6 +68,17 @@ class Bench:
         if task.uid not in self._ready:
             self._ready[task.uid] = self._make(task)
         return self._ready[task.uid]
+
+    def named(self, handler: Task, extra: Mapping[str, Any]) -> Task:
+        """A handler with the variables in its name rendered; as it is where one of them is not the play's."""
+        if not words.is_template(handler.name):
+            return handler
+        ready = self.ready(handler)
+        try:
+            name = Templar(View(extra, ready.params, ready.variables, ready.defaults)).render(handler.name)
+        except TemplateError:
+            return handler
+        return replace(handler, name=str(name))
 
     def role_names(self) -> dict[str, list[str]]:
         """The magic variables that name the roles which the play uses, and those that they depend on."""

@@ -128,8 +128,9 @@ def hosts_of(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, A
 
 def named(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, Any]) -> tuple[str, ...]:
     """The hosts that a play names and --limit leaves, in the order of its pattern. Raises InputError."""
-    pattern = Templar({**play.vars, **extra}).render(play.hosts)
-    return select(inventory, ",".join(pattern) if isinstance(pattern, list) else str(pattern), limit)
+    patterns = Templar({**play.vars, **extra}).render(list(play.patterns))
+    words = [str(word) for one in patterns for word in (one if isinstance(one, list) else [one])]
+    return select(inventory, words, limit)
 
 
 def ordered(hosts: tuple[str, ...], order: str) -> tuple[str, ...]:

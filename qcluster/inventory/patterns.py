@@ -38,23 +38,31 @@ def unmatched(inventory: Inventory, pattern: str | Iterable[str]) -> tuple[str, 
 
 
 def split(pattern: str | Iterable[str]) -> list[str]:
-    """The parts of a pattern: at commas; where there are none, at colons outside of brackets."""
+    """The parts of a pattern: at commas; where there are none, at colons outside of brackets. Raises InputError."""
     if not isinstance(pattern, str):
         return [part for item in pattern for part in split(item)]
     if "," in pattern:
         parts = pattern.split(",")
     elif _is_one(pattern):
         parts = [pattern]
+    elif pattern.count("[") != pattern.count("]"):
+        raise InputError(f"pattern {pattern!r}: a bracket is not closed")
     else:
         parts = _PART.findall(pattern)
-    return [part.strip() for part in parts if part.strip()]
+    return [_named(part.strip(), pattern) for part in parts if part.strip()]
+
+
+def _named(part: str, pattern: str) -> str:
+    if part in ("&", "!"):
+        raise InputError(f"pattern {pattern!r}: a name is missing after {part!r}")
+    return part
 
 
 def _is_one(pattern: str) -> bool:
     """An address (`::1`), or a single name, is not taken apart at its colons."""
-    if re.fullmatch(r"[0-9a-fA-F:]*::[0-9a-fA-F:.]*", pattern) or pattern.startswith("~"):
+    if re.fullmatch(r"[0-9a-fA-F:]*::[0-9a-fA-F:.]*", pattern):
         return True
-    return split_port(pattern)[1] is not None
+    return not pattern.startswith(("~", "&", "!")) and split_port(pattern)[1] is not None
 
 
 def _limits(limit: str) -> list[str]:

@@ -23,7 +23,7 @@ class Keyword:
     """One word of the language.
 
     `kind` is the type of its value: bool, int, float, text, list (or one value), tags, mapping, conditions,
-    environment, any.
+    environment, sudo, any.
     `templated`: it may hold Jinja, rendered when the task runs. `difference` from Ansible: "" where there is none.
     """
 
@@ -68,7 +68,7 @@ _INHERITED_WORDS = (
     Keyword("tags", EVERYWHERE, "tags", "Names for --tags and --skip-tags; also always, never.", templated=False),
     Keyword("become", INHERITED, "bool", "Run as another user through sudo."),
     Keyword("become_user", INHERITED, "text", "That user (root)."),
-    Keyword("become_method", INHERITED, "text", "How.", "Only `sudo`."),
+    Keyword("become_method", INHERITED, "sudo", "How.", "Only `sudo`."),
     Keyword("become_flags", INHERITED, "text", "Options for sudo."),
     Keyword("environment", INHERITED, "environment", "Environment of the commands; inner entries win."),
     Keyword("check_mode", INHERITED, "bool", "true: never change anything. false: act even under --check."),
@@ -139,7 +139,7 @@ METAS = {
 INCLUDES = ("include_tasks", "include_role")
 IMPORTS = ("import_tasks", "import_role")
 ROLE_FILES = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
-ROLE_ARGS = ("name", *ROLE_FILES, "public", "allow_duplicates", "apply", "rolespec_validate")
+ROLE_ARGS = ("name", *ROLE_FILES, "public", "allow_duplicates", "rolespec_validate", "apply")
 CALLS = {
     "import_playbook": ((), "The plays of that file, read before the run."),
     "import_tasks": (
@@ -150,7 +150,10 @@ CALLS = {
         ("file", "apply"),
         "The tasks of that file, when the run gets there; the name may be a template.",
     ),
-    "import_role": (ROLE_ARGS, "A role's tasks, read before the run; its variables count for the whole play."),
+    "import_role": (
+        ROLE_ARGS[:-1],
+        "A role's tasks, read before the run; its variables count for the whole play, unless `public: false`.",
+    ),
     "include_role": (ROLE_ARGS, "A role's tasks, when the run gets there; `public` shares its variables afterwards."),
 }
 """What brings tasks from elsewhere: arguments and meaning."""

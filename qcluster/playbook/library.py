@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from qcluster import schema
 from qcluster.errors import InputError, Problem
+from qcluster.playbook import reaching
 from qcluster.playbook.notes import Notes
 
 CheckModule = Callable[[str, Any, Any], tuple[Problem, ...]]
@@ -45,8 +46,10 @@ class Library:
             self._read[path] = self.load(path)
         return self._read[path]
 
-    def variables(self, path: Path, notes: Notes) -> dict[str, Any]:
-        """A file of variables; mistakes are noted."""
+    def variables(self, path: Path | None, notes: Notes) -> dict[str, Any]:
+        """A file of variables, or none; mistakes are noted."""
+        if path is None:
+            return {}
         try:
             value = self.read(path)
         except InputError as error:
@@ -55,6 +58,7 @@ class Library:
         if value is not None and not isinstance(value, dict):
             notes.value(value, "", "a mapping of variables is wanted")
             return {}
+        reaching.check(notes, value or {})
         return value or {}
 
     def role_folder(self, name: str, near: Path | None = None) -> Path | None:
@@ -81,6 +85,31 @@ def first_file(candidates: Iterable[Path]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def main_file(folder: Path, name: str = "main") -> Path | None:
-    """`main.yml` of a role's folder, in the spellings that Ansible knows; or all given another name."""
-    return first_file(folder / (name + ending) for ending in ("", ".yml", ".yaml", ".json"))
+ENDINGS = (".yml", ".yaml", ".json")
+
+
+def main_file(folder: Path, name: str = "") -> Path | None:
+    """`main.yml` of a role's folder, in the spellings that Ansible knows; or one of another name."""
+    return first_file(_spellings(folder, name))
+
+
+def variable_files(folder: Path, name: str = "") -> list[Path]:
+    """A role's variables: the file that `main_file` means, or all files of a folder of that name (`main/`)."""
+    found = next((path for path in _spellings(folder, name) if path.exists()), None)
+    return list(_inside(found)) if found else []
+
+
+def _spellings(folder: Path, name: str) -> list[Path]:
+    bare, spelled = folder / (name or "main"), [folder / f"{name or 'main'}{ending}" for ending in ENDINGS]
+    return [bare, *spelled] if name else [*spelled, bare]
+
+
+def _inside(path: Path) -> Iterator[Path]:
+    """A file itself; of a folder every YAML file, in order of name."""
+    if path.is_file():
+        yield path
+        return
+    for entry in sorted(path.iterdir()):
+        wanted = entry.suffix == "" or (entry.suffix in ENDINGS and entry.is_file())
+        if wanted and not entry.name.startswith(".") and not entry.name.endswith("~"):
+            yield from _inside(entry)

@@ -174,8 +174,8 @@ Node = Task | Block
 class Play:
     """Hosts and what to do with them.
 
-    `sections` are pre_tasks, roles with tasks, and post_tasks. `library` is what its includes read from when they run,
-    `folder` what `playbook_dir` says.
+    `patterns` say which hosts; `hosts` is the same as one text. `sections` are pre_tasks, roles with tasks, and
+    post_tasks. `library` is what its includes read from when they run, `folder` what `playbook_dir` says.
     """
 
     library: Library
@@ -184,6 +184,7 @@ class Play:
     where: Where
     hosts: str
     scope: Scope
+    patterns: tuple[Any, ...] = ()
     sections: tuple[tuple[Node, ...], ...] = ()
     handlers: tuple[Task, ...] = ()
     roles: tuple[RoleUse, ...] = ()

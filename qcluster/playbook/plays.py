@@ -64,6 +64,7 @@ def _play(reader: Reader, entry: dict[str, Any]) -> Play:
         where=where(entry),
         hosts=hosts,
         scope=scope,
+        patterns=known.get("hosts", ()),
         sections=sections,
         handlers=all_handlers,
         roles=tuple(reader.used),
@@ -114,8 +115,6 @@ def _check(reader: Reader, entry: dict[str, Any], known: Mapping[str, Any]) -> N
         if known.get(name, choices[0]) not in choices:
             near = schema.did_you_mean(str(known[name]), choices)
             reader.notes.key(entry, name, name, f"{known[name]!r} is not one of {', '.join(choices)}", near)
-    if known.get("become_method", "sudo") != "sudo":
-        reader.notes.key(entry, "become_method", "become_method", "only sudo is known")
     for size in known_serial(known.get("serial")):
         if not words.is_template(size) and not str(size).rstrip("%").isdigit():
             reader.notes.key(entry, "serial", "serial", f"{size!r} is neither a number nor a percentage")

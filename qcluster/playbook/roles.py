@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcluster import schema
-from qcluster.playbook import language, words
-from qcluster.playbook.library import Library, main_file
+from qcluster.playbook import language, reaching, words
+from qcluster.playbook.library import Library, main_file, variable_files
 from qcluster.playbook.model import Block, Node, RoleUse, Scope, Task
 from qcluster.playbook.notes import Notes, where
 
@@ -22,7 +22,10 @@ VALIDATE = "validate_argument_spec"
 
 @dataclass(frozen=True)
 class Order:
-    """A wish to use a role: its name, the parameters given, and which of its files to take."""
+    """A wish to use a role: its name, the parameters given, and which of its files to take.
+
+    `once`: what is the same counts once a host; `listed` under `roles:`, where the role's meta may allow it again.
+    """
 
     name: str
     scope: Scope
@@ -31,9 +34,11 @@ class Order:
     files: Mapping[str, str]
     check: bool = True
     once: str = ""
+    listed: bool = False
 
     def file(self, part: str) -> str:
-        return self.files.get(part, "main")
+        """The name given to `tasks_from` and the like; "" where there is none."""
+        return self.files.get(part, "")
 
 
 @dataclass(frozen=True)
@@ -56,23 +61,28 @@ def listed(reader: Reader, entries: Any, scope: Scope) -> tuple[Node, ...]:
 
 def imported(reader: Reader, entry: dict[str, Any], module: str, scope: Scope) -> tuple[Node, ...]:
     """The tasks of `import_role`."""
-    order = _asked(reader, entry[module], scope, entry)
-    return _shown(reader, order) if order else ()
+    args = entry[module]
+    order = _asked(reader, args, scope, entry, entry.get("vars") or {})
+    if order is None:
+        return ()
+    if args.get("apply"):
+        reader.notes.key(args, "apply", "apply", "only for include_role", "write the keywords beside import_role")
+    return _shown(reader, order, truth(reader, args, "public", True))
 
 
-def _shown(reader: Reader, order: Order) -> tuple[Node, ...]:
-    """The tasks of a role whose variables all tasks of the play see."""
+def _shown(reader: Reader, order: Order, public: bool = True) -> tuple[Node, ...]:
+    """The tasks of a role that the play names; where it is `public`, all tasks of the play see its variables."""
     brought = _enter(reader, order)
     if brought.use:
-        reader.used.append(brought.use)
+        reader.used.append(brought.use if public else replace(brought.use, own_defaults={}, own_vars={}))
     return brought.nodes
 
 
-def included(reader: Reader, args: Mapping[str, Any], task: Task) -> Brought:
+def included(reader: Reader, args: Mapping[str, Any], task: Task, params: Mapping[str, Any]) -> Brought:
     """What an `include_role` with rendered arguments brings when it runs."""
     apply = args.get("apply") or {}
     known, _ = words.take(reader.notes, apply, language.BLOCK)
-    order = _asked(reader, args, task.outer.narrow(known), args)
+    order = _asked(reader, args, task.outer.narrow(known), args, params)
     return _enter(reader, order) if order else Brought()
 
 
@@ -82,12 +92,13 @@ def look_ahead(reader: Reader, task: Task, entry: dict[str, Any], module: str) -
     name = args.get("name", args.get("role"))
     if not words.is_template(name) and not any(words.is_template(one) for one in args.values()):
         alone = replace(reader, used=[], handlers=[])
-        order = _asked(alone, entry[module], task.outer, entry)
+        order = _asked(alone, entry[module], task.outer, entry, {})
         if order and (reader.library.role_folder(order.name) not in reader.chain):
             _enter(alone, order)
 
 
-def _asked(reader: Reader, args: Any, scope: Scope, entry: Any) -> Order | None:
+def _asked(reader: Reader, args: Any, scope: Scope, entry: Any, own: Mapping[str, Any]) -> Order | None:
+    """`own` are the variables that the task itself gives."""
     if not isinstance(args, dict):
         reader.notes.value(entry, "", "a mapping with the role's name is wanted")
         return None
@@ -99,22 +110,37 @@ def _asked(reader: Reader, args: Any, scope: Scope, entry: Any) -> Order | None:
     if not role:
         reader.notes.value(entry, "name", "the role's name is wanted")
         return None
-    files = {key.removesuffix("_from"): str(value) for key, value in args.items() if key.endswith("_from")}
-    return Order(str(role), scope, {}, entry, files, bool(args.get("rolespec_validate", True)))
+    files = {key.removesuffix("_from"): str(args[key]) for key in language.ROLE_FILES if key in args}
+    again = truth(reader, args, "allow_duplicates", True)
+    once = "" if again else repr(("from include", role, sorted(files.items()), sorted(own.items(), key=str)))
+    return Order(str(role), scope, {}, entry, files, truth(reader, args, "rolespec_validate", True), once)
+
+
+def truth(reader: Reader, args: Mapping[str, Any], name: str, default: bool) -> bool:
+    """An argument that is true or false; it has to be known when the role is read."""
+    try:
+        value = words.boolean(args.get(name, default))
+    except ValueError as error:
+        value = reader.notes.key(args, name, name, str(error))
+    if words.is_template(value):
+        reader.notes.key(args, name, name, "a template is not known yet", "write true or false")
+    return bool(value)
 
 
 def _order(reader: Reader, entries: list[Any], index: int, scope: Scope) -> Order | None:
     entry = entries[index]
     if isinstance(entry, str):
-        return Order(entry, scope, {}, entry, {}, once=_signature(entry, {}, {}))
+        return Order(entry, scope, {}, entry, {}, once=_signature(entry, {}, {}), listed=True)
     if not isinstance(entry, dict) or not (entry.get("role") or entry.get("name")):
         reader.notes.key(entries, index, "roles", "a role's name, or a mapping with `role:`, is wanted")
         return None
     known, params = words.take(reader.notes, entry, language.ROLE)
     for name in [one for one in params if one in language.REFUSED]:
         words.refuse(reader.notes, entry, name, language.ROLE)
+    reaching.check(reader.notes, entry)
     name = str(entry.get("role") or entry["name"])
-    return Order(name, scope.narrow(known), params, entry, {}, once=_signature(name, params, known))
+    once = _signature(name, params, known)
+    return Order(name, scope.narrow(known), params, entry, {}, once=once, listed=True)
 
 
 def _signature(name: str, params: Mapping[str, Any], known: Mapping[str, Any]) -> str:
@@ -141,7 +167,7 @@ class _Role:
 
     def __init__(self, reader: Reader, folder: Path, order: Order):
         self.reader, self.folder, self.order = reader, folder, order
-        self.meta = self._mapping("meta", "main")
+        self.meta = reader.library.variables(main_file(folder / "meta"), reader.notes)
 
     def brought(self) -> Brought:
         outer = self.order.scope.role
@@ -156,12 +182,12 @@ class _Role:
         return Brought((*before, Block(nodes, name=use.name, once=self._once())), tuple(self.reader.handlers), use)
 
     def _once(self) -> str:
-        return "" if self.meta.get("allow_duplicates") else self.order.once
+        return "" if self.order.listed and self.meta.get("allow_duplicates") else self.order.once
 
     def _use(self, dependencies: list[RoleUse], outer: RoleUse | None) -> RoleUse:
         inherited = outer or RoleUse("", "")
-        defaults = {**_joined(dependencies, "own_defaults"), **self._mapping("defaults")}
-        variables = {**_joined(dependencies, "own_vars"), **self._mapping("vars")}
+        defaults = {**_joined(dependencies, "own_defaults"), **self._variables("defaults")}
+        variables = {**_joined(dependencies, "own_vars"), **self._variables("vars")}
         return RoleUse(
             name=Path(self.order.name).name,
             path=str(self.folder),
@@ -182,19 +208,24 @@ class _Role:
         found = [_order(self.reader, entries, index, replace(scope, role=None)) for index in range(len(entries))]
         return [order for order in found if order]
 
-    def _mapping(self, part: str, name: str = "") -> dict[str, Any]:
-        path = main_file(self.folder / part, name or self.order.file(part))
-        return self.reader.library.variables(path, self.reader.notes) if path else {}
+    def _variables(self, part: str) -> dict[str, Any]:
+        paths = variable_files(self.folder / part, self.order.file(part))
+        self._check_named(part, bool(paths))
+        return {k: v for path in paths for k, v in self.reader.library.variables(path, self.reader.notes).items()}
 
     def _tasks(self, part: str, scope: Scope) -> tuple[Node, ...]:
         path = main_file(self.folder / part, self.order.file(part))
-        if path is None and part in self.order.files:
-            self.reader.notes.value(self.order.source, f"{part}_from", f"no such file: {self.order.files[part]!r}")
+        self._check_named(part, path is not None)
         return self.reader.file_nodes(path, scope) if path else ()
+
+    def _check_named(self, part: str, found: bool) -> None:
+        """What `tasks_from` and the like name must be there."""
+        if part in self.order.files and not found:
+            self.reader.notes.value(self.order.source, f"{part}_from", f"no such file: {self.order.files[part]!r}")
 
     def _validation(self, scope: Scope) -> tuple[Node, ...]:
         """The task that checks the role's arguments, where meta/argument_specs.yml describes them."""
-        point = self.order.file("tasks").removesuffix(".yml").removesuffix(".yaml")
+        point = (self.order.file("tasks") or "main").removesuffix(".yml").removesuffix(".yaml")
         spec = entry_points(self.reader.library, self.folder, self.reader.notes).get(point)
         if not spec or not self.order.check:
             return ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from qcluster import schema
 from qcluster.errors import InputError
-from qcluster.playbook import language, roles, syntax, words
+from qcluster.playbook import language, reaching, roles, syntax, words
 from qcluster.playbook.library import Library, first_file
 from qcluster.playbook.model import Block, LoopControl, Node, RoleUse, Scope, Task, Where
 from qcluster.playbook.notes import Notes, where
@@ -62,6 +62,8 @@ class Reader:
         return (self._block(entry, scope),) if _is_block(entry) else self._task(entry, scope)
 
     def _block(self, entry: dict[str, Any], scope: Scope) -> Node:
+        if scope.handler:
+            self.notes.value(entry, "block", "a block is no handler", "write its tasks as handlers, or include_tasks")
         known, other = words.take(self.notes, entry, language.BLOCK)
         for name in other:
             words.refuse(self.notes, entry, name, language.BLOCK)
@@ -82,6 +84,8 @@ class Reader:
         for key in other:
             if key != module:
                 words.refuse(self.notes, entry, key, place, self.library.modules)
+        if scope.handler and name in ("import_role", "include_role"):
+            self.notes.key(entry, module, name, "a role is no handler", "write include_tasks, or notify its handlers")
         if name in language.IMPORTS:
             return self._import(name, entry, module, known, scope)
         return (self._leaf(name, entry, module, known, scope),)
@@ -132,6 +136,8 @@ class Reader:
             found = self.library.check_module(name if name in self.library.modules else module, entry[module], more)
             spot = where_key(entry, module)
             self.notes.extend(found, spot)
+            if name == "set_fact" and isinstance(entry[module], dict):
+                reaching.check(self.notes, entry[module])
 
     def _check_register(self, entry: dict[str, Any], known: dict[str, Any]) -> None:
         name = known.get("register", "result")

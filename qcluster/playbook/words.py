@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qcluster import schema
-from qcluster.playbook import language
+from qcluster.playbook import language, reaching
 from qcluster.playbook.notes import Notes
 
 _TRUTH = {"yes": True, "no": False, "true": True, "false": False, "on": True, "off": False}
@@ -25,6 +25,7 @@ def take(notes: Notes, mapping: Mapping[str, Any], where: str) -> tuple[dict[str
             known[name] = value if value is None else _NORMAL[word.kind](value)
         except ValueError as error:
             notes.key(mapping, name, name, str(error))
+    reaching.check(notes, known.get("vars") or {})
     return {name: value for name, value in known.items() if value is not None}, other
 
 
@@ -51,7 +52,8 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _boolean(value: Any) -> Any:
+def boolean(value: Any) -> Any:
+    """A truth word as a boolean, a template as it is. Raises ValueError."""
     if isinstance(value, bool) or is_template(value):
         return value
     word = str(value).lower()
@@ -82,15 +84,22 @@ def _text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
+def _sudo(value: Any) -> str:
+    if value not in ("sudo", "ansible.builtin.sudo"):
+        raise ValueError(f"only sudo is known, not {value!r}")
+    return "sudo"
+
+
 def _list(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 def _tags(value: Any) -> tuple[Any, ...]:
     """Tags may also be one text with commas."""
-    if isinstance(value, str):
-        return tuple(word.strip() for word in value.split(","))
-    return tuple(str(one) for one in _list(value))
+    parts = value.split(",") if isinstance(value, str) else _list(value)
+    for word in filter(is_template, parts):
+        raise ValueError(f"a tag is a name: {word!r} would not be rendered")
+    return tuple(one.strip() if isinstance(value, str) else str(one) for one in parts)
 
 
 def conditions(value: Any) -> tuple[Any, ...]:
@@ -113,10 +122,11 @@ def _environment(value: Any) -> tuple[Any, ...]:
 
 
 _NORMAL: Mapping[str, Callable[[Any], Any]] = {
-    "bool": _boolean,
+    "bool": boolean,
     "int": _number(int, "a whole number"),
     "float": _number(float, "a number"),
     "text": _text,
+    "sudo": _sudo,
     "list": _list,
     "tags": _tags,
     "mapping": _mapping,

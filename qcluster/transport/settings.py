@@ -72,6 +72,16 @@ class Settings:
         return _Reader(name, variables).settings(ssh_config)
 
 
+REFUSED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "ansible_shell_executable": (("/bin/sh", "sh"), "commands run under sh; `shell` has `args: {executable: …}`"),
+    "ansible_shell_type": (("sh",), "hosts are driven through sh"),
+    "ansible_become_exe": (("sudo",), "sudo is looked up on the host's PATH"),
+    "ansible_ssh_executable": (("ssh",), "no ssh program is run; what it is to do goes into ssh_config"),
+    "ansible_ssh_private_key": ((), "write the key into a file: ansible_private_key_file"),
+    "ansible_ssh_pkcs11_provider": ((), "give the key to ssh-agent"),
+}
+"""What Ansible reads of a connection and what would be missed here: values that say nothing new, and the way out."""
+
 _TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 _FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 
@@ -84,6 +94,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def settings(self, ssh_config: Path | None) -> Settings:
+        self.refuse()
         args = self.ssh_args()
         found = Settings(
             name=self.name,
@@ -107,6 +118,11 @@ class _Reader:
         if self.problems:
             raise InputError(self.problems)
         return found
+
+    def refuse(self) -> None:
+        for name, (same, hint) in REFUSED.items():
+            if name in self.variables and self.text(name) not in same:
+                self.problem(name, "is not supported", hint)
 
     def problem(self, variable: str, what: str, hint: str = "") -> None:
         file, line = place(self.variables.get(variable))[:2]

@@ -95,7 +95,7 @@ def test_what_matches_nothing_is_named_with_a_guess(inventory: Inventory) -> Non
     assert unmatched(inventory, "all:!ungrouped") == ()
 
 
-@pytest.mark.parametrize("pattern", ["~[", "prefill[9]"])
+@pytest.mark.parametrize("pattern", ["~[", "~(", "prefill[9]", "!", "p1:&"])
 def test_a_broken_pattern_is_bad_input(inventory: Inventory, pattern: str) -> None:
     with pytest.raises(InputError):
         select(inventory, pattern)

@@ -188,3 +188,20 @@ def test_the_reference_has_every_variable_that_is_read_and_no_other() -> None:
     asked = Asked(ansible_become=True)
     Settings.from_variables("h1", asked)
     assert asked.names == {name for one in CONNECTION for name in (one.name, *one.aliases)}
+
+
+@pytest.mark.parametrize(
+    ("name", "same", "other"),
+    [
+        ("ansible_shell_executable", "/bin/sh", "/bin/bash"),
+        ("ansible_shell_type", "sh", "powershell"),
+        ("ansible_become_exe", "sudo", "/opt/sudo"),
+        ("ansible_ssh_executable", "ssh", "/opt/ssh"),
+        ("ansible_ssh_private_key", None, "KEY"),
+        ("ansible_ssh_pkcs11_provider", None, "/lib/p11.so"),
+    ],
+)
+def test_what_would_be_missed_is_refused(name: str, same: str | None, other: str) -> None:
+    with pytest.raises(InputError, match=f"h1: {name}: is not supported"):
+        read(**{name: other})
+    assert read(**({name: same} if same else {})) == read()
