@@ -78,6 +78,8 @@ class Board:
         self.positions = {target.name: Position(at=now) for target in self.targets}
         self.lines: dict[str, deque[str]] = {target.name: deque(maxlen=400) for target in self.targets}
         self.done: set[str] = set()
+        self.up_before: set[str] = set()
+        """Those that were up when they were first looked at: of their start nothing is to be told."""
         self.failures: list[Failure] = []
         self._stalled: dict[str, str] = {}
         self._rest: dict[str, str] = {}
@@ -99,7 +101,10 @@ class Board:
             return self._read(news, now)
         if news.kind == "done" and news.name not in self.done:
             self.done.add(news.name)
-            known = self.positions[news.name].milestone is milestones.COMPLETE
+            before = self.positions[news.name].milestone
+            if before is milestones.LAUNCHED and not self.lines[news.name]:
+                self.up_before.add(news.name)
+            known = before is milestones.COMPLETE or news.name in self.up_before
             self.positions[news.name] = Position(milestones.COMPLETE, now)
             return [] if known else [news.name]
         if news.kind == "exit":

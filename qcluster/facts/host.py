@@ -48,7 +48,6 @@ echo ==davinci; ls -d "$root"/dev/davinci[0-9]* 2>/dev/null | sed 's,.*/davinci,
 echo ==hccn; test -s "$root/etc/hccn.conf" && echo yes
 echo ==address; ip -o -4 addr show 2>/dev/null
 echo ==dockerversion; docker version --format '{{.Server.Version}}' 2>&1
-echo ==dockerroot; docker info --format '{{.DockerRootDir}}' 2>/dev/null
 echo ==containers; docker ps -a --no-trunc --format "$1" 2>/dev/null
 echo ==memory; cat /proc/meminfo 2>/dev/null
 echo ==room; for folder in / "$state" "$weights"; do echo "$folder $(room "$folder" | tr -s ' ')"; done

@@ -22,9 +22,9 @@ class BindPlan:
 
     def run(self, call: Call, reach: Reach) -> Report:
         from qcluster import serving
-        from qcluster.serving.plan import as_json, from_json
+        from qcluster.serving.plan import as_json, made_again
 
-        unbound = from_json(call.variables["qcluster_plan"])
+        unbound = made_again(call.variables["qcluster_plan"])
         seen = {host.name: reach.variables_of(host.name).get("qcluster_facts") for host in unbound.hosts}
         silent = [name for name, facts in seen.items() if not facts]
         blind = blindness({host.name: seen[host.name] for host in unbound.hosts if host.npus})
@@ -37,7 +37,8 @@ class BindPlan:
             return Report(failed=str(error), fatal=error.exit_code)
         document = as_json(bound)
         values = {"bound": sorted(set(seen) - set(silent)), "silent": silent, "digest": document["digest"]}
-        serving_already = {"qcluster_unchanged": unchanged(document, seen)}
+        same = unchanged(document, seen)
+        serving_already = {"qcluster_unchanged": same, "qcluster_settled": same and settled(document, seen)}
         turns = rolling(document, seen)
         return Report(
             facts_for={
@@ -90,6 +91,24 @@ def unchanged(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] 
     }
     boxes = [box for host in document["hosts"] for box in host["containers"]]
     return bool(boxes) and all((box["host"], box["name"], box["labels"][DIGEST]) in running for box in boxes)
+
+
+def settled(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | None]) -> bool:
+    """Whether the proxy, too, runs as planned, and no container is kept that another one has replaced."""
+    found = [
+        {**one, "host": host}
+        for host, facts in seen.items()
+        for one in (facts or {}).get("containers", ())
+        if one["deployment"] == document["deployment"]
+    ]
+    if any(one["name"].endswith("-previous") for one in found):
+        return False
+    proxy = document["proxy"]
+    return proxy is None or any(
+        one["state"] == "running"
+        and (one["host"], one["name"], one["digest"]) == (proxy["host"], proxy["container"], proxy["labels"][DIGEST])
+        for one in found
+    )
 
 
 def blindness(seen: Mapping[str, Mapping[str, Any] | None]) -> list[str]:

@@ -12,6 +12,8 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,11 +115,13 @@ def _take_one(transport: Transport, folder: str, mine: str, force: bool) -> str:
 
 def release(fleet: Mapping[str, Transport], folders: Mapping[str, str], mine: str) -> None:
     """Give back what `mine` holds; a host that cannot be reached keeps it, and the next run sees that it is stale."""
-    for host, folder in folders.items():
-        try:
-            fleet[host].run(sh(RELEASE, folder, mine, timeout=30))
-        except UnreachableError:
-            continue
+
+    def give_back(host: str) -> None:
+        with suppress(UnreachableError):
+            fleet[host].run(sh(RELEASE, folders[host], mine, timeout=30))
+
+    with ThreadPoolExecutor(max_workers=max(1, min(64, len(folders)))) as pool:
+        list(pool.map(give_back, folders))
 
 
 def stale(text: str) -> bool:

@@ -6,13 +6,16 @@ two. Source: issue 5, Start watcher; field notes E2 (first failing rank over the
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qcluster.diagnose.starts import Board, Target, explain
 from qcluster.events import Progress
 from qcluster.facts import http
+from qcluster.modules.asking import at_once
 from qcluster.modules.attend import Attendance
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
+from qcluster.modules.streams import note
 
 
 class EngineWatch:
@@ -39,6 +42,8 @@ def wait(wanted: tuple[Target, ...], reach: Reach, seconds: int, timeout: int) -
         ended = _attend(board, attendance, reach, reach.clock() + timeout)
     if ended:
         return Report(failed=ended, values=board.values())
+    if board.up_before and len(board.up_before) < len(wanted):
+        note(reach, "engines", f"{len(board.up_before)} of {len(wanted)} were up already")
     failed = explain(board) if board.failures else "\n".join(unhealthy(board, reach))
     return Report(failed=failed, values=board.values())
 
@@ -102,17 +107,14 @@ def _tell(board: Board, name: str, reach: Reach) -> None:
 
 
 def unhealthy(board: Board, reach: Reach, attempts: int = 5) -> list[str]:
-    """Engines that say they are up and do not answer `/health` with 200."""
-    sick = []
-    for target in board.targets:
-        if target.port is None:
-            continue
-        answer = health(reach, target, attempts)
-        if answer.status != 200:
-            sick.append(
-                f"{target.name}: /health on {target.address}:{target.port} says {answer.status or answer.error}"
-            )
-    return sick
+    """Engines that say they are up and do not answer `/health` with 200, all asked at once."""
+    asked = [target for target in board.targets if target.port is not None]
+    answers = at_once(reach, [(target.name, partial(health, reach, target, attempts)) for target in asked])
+    return [
+        f"{target.name}: /health on {target.address}:{target.port} says {answer.status or answer.error}"
+        for target, answer in zip(asked, answers, strict=True)
+        if answer.status != 200
+    ]
 
 
 def health(reach: Reach, target: Target, attempts: int) -> http.Answer:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,34 @@ def from_json(data: Mapping[str, Any]) -> Plan:
     plan = _adapter().validate_python(data)
     assert isinstance(plan, Plan)
     return plan
+
+
+def made_again(data: Mapping[str, Any]) -> Plan:
+    """The plan that this process put into its JSON form itself: as `from_json`, but taken at its word."""
+    parts = {
+        "model": Model(**data["model"]),
+        "hosts": tuple(_host(one) for one in data["hosts"]),
+        "instances": tuple(_frozen(Instance, one) for one in data["instances"]),
+        "proxy": _frozen(ProxyPlan, data["proxy"]) if data["proxy"] else None,
+        "ports": tuple(PortUse(**one) for one in data["ports"]),
+        "notes": tuple(Note(**one) for one in data["notes"]),
+    }
+    return Plan(**{**data, **parts, "facts": tuple(data["facts"])})
+
+
+def _host(data: Mapping[str, Any]) -> HostPlan:
+    containers = tuple(_frozen(Container, one) for one in data["containers"])
+    drafts = tuple(DraftModel(**one) for one in data["drafts"])
+    return _frozen(HostPlan, {**data, "containers": containers, "drafts": drafts})
+
+
+def _frozen(kind: type[T], data: Mapping[str, Any]) -> T:
+    """Lists are tuples in a plan, and what is in them, too."""
+    return kind(**{name: _tuples(value) for name, value in data.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, list | tuple) else value
 
 
 def fact_names(plan: Plan) -> tuple[str, ...]:

@@ -114,6 +114,8 @@ def test_up_goes_on_from_there_and_then_serves(place: Workplace) -> None:
 
 def test_garbage_with_http_200_is_exit_code_4(place: Workplace) -> None:
     broken(place, "garbage", "d1")
+    up = place.run("up", LAB, "--skip-network")
+    assert up.exit == 4, "nothing changed, but what is said makes no sense: " + up.text
     ran = place.run("smoke", LAB)
     assert ran.exit == 4, ran.text
     assert "wrong also when asked directly: d1-decode-0 on d1, d1-decode-1 on d1. Likely cause: /etc/hcc" in ran.err

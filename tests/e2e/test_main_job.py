@@ -94,6 +94,7 @@ def test_the_key_of_the_api_is_needed_and_never_shown(place: Workplace) -> None:
         ran = place.run("up", verbosity, "--diff")
         assert ran.exit == 0, ran.text
         assert ran.out.startswith("nothing changed; http://"), ran.out
+        assert "4 instances and the proxy answer as before" in ran.err
         assert CANARY not in ran.text
     assert CANARY not in place.run("plan", "--json").text
     compared = place.run("plan", "--diff", "--json")

@@ -16,7 +16,7 @@ from qcluster.errors import TaskFailed
 from qcluster.facts import docker, http, ports
 from qcluster.facts.docker import parse_inspect
 from qcluster.modules.base import Call, Decision, Module
-from qcluster.modules.bind_plan import rolling, unchanged
+from qcluster.modules.bind_plan import rolling, settled, unchanged
 from qcluster.modules.deployment_stopped import deployment_stopped
 from qcluster.modules.engine_container import engine_container, wanted
 from qcluster.modules.engine_previous import engine_previous
@@ -339,6 +339,22 @@ def test_a_plan_serves_already_when_every_container_has_its_digest(tmp_path: Pat
     seen["d1"]["containers"][0]["state"] = "exited"
     assert not unchanged(plan, seen)
     assert not unchanged(plan, {**seen, "d1": None})
+
+
+def test_a_deployment_is_settled_when_its_proxy_runs_too_and_nothing_old_is_kept(tmp_path: Path) -> None:
+    plan = document(tmp_path)
+    proxy = plan["proxy"]
+    box = {"name": proxy["container"], "digest": proxy["labels"][docker.DIGEST], "state": "running"}
+    mine = {**box, "deployment": plan["deployment"]}
+    old = {**mine, "name": f"{plan['deployment']}-previous", "state": "exited"}
+    for containers, settled_so in (
+        ([mine], True),
+        ([], False),
+        ([{**mine, "digest": "x"}], False),
+        ([mine, old], False),
+        ([mine, {**old, "deployment": "another"}], True),
+    ):
+        assert settled(plan, {proxy["host"]: {"containers": containers}, "d1": None}) is settled_so
 
 
 def test_hosts_take_turns_only_where_a_peer_of_their_role_serves() -> None:

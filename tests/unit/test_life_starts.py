@@ -71,6 +71,22 @@ def test_news_move_instances_and_the_last_completes() -> None:
     assert here.complete and cause(here) is None
 
 
+def test_of_what_was_up_before_no_start_is_told() -> None:
+    here = board("p1-0", "d1-0")
+    here.apply(News("log", "p1-0", "p1", text="non-default args: {}\n"), 1.0)
+    assert here.apply(News("done", "p1-0", "p1"), 2.0) == ["p1-0"]
+    assert here.apply(News("done", "d1-0", "d1"), 2.0) == []
+    assert here.up_before == {"d1-0"} and here.complete
+
+
+def test_the_hosts_of_what_failed_are_named_or_of_what_is_late() -> None:
+    here = board("p1-0", "p1-1", "d1-0")
+    here.apply(News("done", "p1-0", "p1"), 1.0)
+    assert here.values()["hosts"] == ["p1", "d1"], "both have an engine that is not up"
+    here.apply(News("exit", "d1-0", "d1", ("1", "0")), 2.0)
+    assert here.values()["hosts"] == ["d1"]
+
+
 def test_the_first_to_fail_by_age_is_the_cause_whatever_came_first() -> None:
     here = board("p1-0", "p1-1", "d1-0")
     here.apply(News("exit", "p1-0", "p1", ("1", "0")), 100.0)

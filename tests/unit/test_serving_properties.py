@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qcluster.inventory.model import Group, Host, Inventory
 from qcluster.serving import make_plan
 from qcluster.serving.claims import NPUS, PORTS, read_npus, read_ports
-from qcluster.serving.plan import Plan, as_json, from_json
+from qcluster.serving.plan import Plan, as_json, from_json, made_again
 from qcluster.serving.ports import overlaps
 
 MOE = {"weights": "org/moe", "shape": "moe"}
@@ -161,7 +161,7 @@ def _mixed(value: Any, chance: random.Random) -> Any:
 @given(deployments())
 def test_a_plan_survives_its_json(given_inventory: Inventory) -> None:
     plan = plan_of(given_inventory)
-    assert from_json(as_json(plan)) == plan
+    assert from_json(as_json(plan)) == made_again(as_json(plan)) == plan
 
 
 @QUICK
