@@ -1,8 +1,13 @@
-"""The known word that an unknown one was probably meant to be."""
+"""Words in messages: the known one that an unknown one was probably meant to be, and how many there are of a thing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qcluster.spelling import counted
+
 if TYPE_CHECKING:
     from qcluster.serving.catalogue import Hardware, Recipe, Variant
     from qcluster.serving.sizing import Advice, Wish
@@ -38,7 +40,7 @@ def advise(model: str, hardware: str, npus: int | None, concurrency: int, contex
         click.echo(f"\n{model} holds at most {recipe.max_model_len} tokens.")
         return 2
     if not found.fits:
-        on = f"{wish.npus} NPU{'' if wish.npus == 1 else 's'} of {machine.title}"
+        on = f"{counted(wish.npus, 'NPU')} of {machine.title}"
         click.echo(f"\n{model} does not fit on {on} with {context} tokens a request.")
         return 2
     click.echo(f"\n{_proposal(found, wish, machine, recipe, variant)}")

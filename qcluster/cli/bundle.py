@@ -24,6 +24,7 @@ from qcluster.report import journal
 from qcluster.report.serialise import MASK
 from qcluster.serving import show
 from qcluster.serving.plan import HostPlan, as_json
+from qcluster.spelling import counted
 
 BYTES = 2_000_000
 """The end of each file that is taken."""
@@ -67,7 +68,7 @@ def _fill(session: Session, archive: tarfile.TarFile, top: str) -> None:
         for name, job in jobs:
             files = job.result()
             notes += [f"{name}: {files['UNREACHABLE.txt'].strip()}"] if "UNREACHABLE.txt" in files else []
-            click.echo(f"{name}: {len(files)} files, {sum(map(len, files.values())) / 1e6:.1f} MB", err=True)
+            click.echo(f"{name}: {counted(len(files), 'file')}, {sum(map(len, files.values())) / 1e6:.1f} MB", err=True)
             for path, text in files.items():
                 _add(session, archive, f"{top}/hosts/{name}/{path}", text)
     for path, text in _own(session, notes):

@@ -12,6 +12,7 @@ import click
 from qcluster.cli.kept import RUNS
 from qcluster.cli.options import parse_extra
 from qcluster.cli.session import Choice, load_inventory
+from qcluster.spelling import counted
 
 if TYPE_CHECKING:
     from qcluster.errors import Problem
@@ -97,11 +98,7 @@ def _lines(found: Checked) -> Iterator[str]:
     errors = [*((one, str(one)) for one in found.problems), *((one.problem, str(one)) for one in refused)]
     yield from (f"error    {text}" for _, text in sorted(errors))
     named = (("error", "error"), ("warning", "warning"), ("info", "remark"))
-    yield ", ".join(_counted(found.count(severity), word) for severity, word in named)
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")
+    yield ", ".join(counted(found.count(severity), word) for severity, word in named)
 
 
 def _json(found: Checked) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qcluster.errors import was_interrupted
 from qcluster.events import Event, HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status
+from qcluster.spelling import counted
 
 if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
@@ -75,7 +76,7 @@ def served(plan: Plan, told: Told) -> str:
     """Where clients find the model."""
     ports = [f"http://{one.address}:{one.port}/v1" for one in plan.instances if one.port is not None]
     places = [f"http://{plan.proxy.address}:{plan.proxy.port}/v1"] if plan.proxy else ports
-    count = f"{len(plan.instances)} instance{'s' if len(plan.instances) > 1 else ''}"
+    count = counted(len(plan.instances), "instance")
     verb = "serves" if len(places) == 1 else "serve"
     return f"{', '.join(places)} {verb} {plan.model.served_name} ({count}), {told.elapsed:.1f} s"
 

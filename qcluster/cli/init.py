@@ -14,6 +14,7 @@ import click
 
 from qcluster.cli.writing import write
 from qcluster.inventory.settings import SETTINGS
+from qcluster.spelling import counted
 
 if TYPE_CHECKING:
     from qcluster.serving.plan import Plan
@@ -56,7 +57,8 @@ def init(file: Path, force: bool, **told: object) -> int:
     made = _planned(text)
     folder = "" if file.parent.exists() else f" (and made the folder {file.parent})"
     write(file, text)
-    click.echo(f"wrote {file}{folder}: {len(made.instances)} processes on {len(made.hosts)} hosts", err=True)
+    size = f"{counted(len(made.instances), 'engine')} on {counted(len(made.hosts), 'host')}"
+    click.echo(f"wrote {file}{folder}: {size}", err=True)
     if wanted.shape:
         click.echo(NO_RECIPE.format(**vars(wanted)), err=True)
     click.echo(f"next: qcluster plan {file}; qcluster up {file}", err=True)

@@ -12,6 +12,7 @@ from qcluster.serving import catalogue
 from qcluster.serving.claims import Claim, read_npus, read_ports
 from qcluster.serving.ports import reserving, spans
 from qcluster.serving.situation import holds
+from qcluster.spelling import counted
 
 GIB = 1024 * 1024
 ENGINE_MEMORY = 2 * GIB
@@ -186,7 +187,8 @@ def _host_ports(q: Question) -> Iterator[Part]:
 def _memory(q: Question) -> Iterator[Finding]:
     free, wanted = q.facts.get("memory_available_kib", 0), ENGINE_MEMORY * len(q.instances)
     if free and free < wanted and not q.ours:
-        what = f"{free // GIB} GiB of memory are free, {len(q.instances)} engines want {wanted // GIB} or more"
+        engines = counted(len(q.instances), "engine")
+        what = f"{free // GIB} GiB of memory are free, {wanted // GIB} or more are wanted for {engines}"
         yield Finding("warning", "memory", what, "end what else runs here: weights pass through the page cache")
 
 

@@ -19,6 +19,7 @@ from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.carriage import Carriage
 from qcluster.modules.streams import follow, progress, started, tail
 from qcluster.result import Outcome
+from qcluster.spelling import counted
 
 STEP = re.compile(r"^[0-9a-f]{12}: (Pulling fs layer|Pull complete|Already exists)$")
 BEGAN = "qcluster_image_began"
@@ -166,7 +167,7 @@ def why(name: str, tried: Sequence[str], outcome: Outcome) -> str:
     if outcome.exit in (124, 137) or outcome.timed_out:
         return f"{name}: not complete in time; run again to go on where it stopped"
     cause = next((f": {what} ({then})" for pattern, what, then in CAUSES if re.search(pattern, text)), "")
-    return f"{name}: none of {len(tried)} sources gave it{cause}\n{tail(outcome)}"
+    return f"{name}: none of {counted(len(tried), 'source')} gave it{cause}\n{tail(outcome)}"
 
 
 docker_image = DockerImage()

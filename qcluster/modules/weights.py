@@ -22,6 +22,7 @@ from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.carriage import Carriage, size
 from qcluster.modules.streams import follow, note, progress, started, tail
 from qcluster.result import Outcome
+from qcluster.spelling import counted
 
 SLOW = ("nfs", "nfs4", "cifs", "fuse.sshfs", "9p")
 """File systems on which mapping safetensors is known to be slow or to hang (vllm-ascend#9071)."""
@@ -158,7 +159,7 @@ def _report(call: Call, found: fact.Weights, changed: bool, reach: Reach) -> Rep
     if found.filesystem in SLOW:
         values["warning"] = f"{source.path} lies on {found.filesystem}: loading may be slow (vllm-ascend#9071)"
     if changed:
-        text = f"{size(found.size)} in {len(found.files)} files, whole"
+        text = f"{size(found.size)} in {counted(len(found.files), 'file')}, whole"
         progress(reach, "weights", text, kind="bytes", done=float(found.size), total=float(found.size), unit="bytes")
     # without a route it is another model than the deployment's: a draft model
     facts = {**known(call, found), BEGAN: False} if call.args["route"] else {}

@@ -13,6 +13,7 @@ from qcluster.facts.npu import NpuTable
 from qcluster.network.evidence import HCCS, Evidence
 from qcluster.network.findings import Finding, Npu, Verdict, finding, listed, places
 from qcluster.serving.ports import spans_of
+from qcluster.spelling import counted
 
 Check = Callable[[Evidence], Iterator[Finding]]
 
@@ -38,7 +39,7 @@ def troubles(evidence: Evidence) -> Iterator[Finding]:
     for cause, cases in found.items():
         npus = [npu for npu, *_ in cases if npu]
         _, host, query, trouble = cases[0]
-        what = f"{len(cases)} answer{'s' if len(cases) > 1 else ''}, first `{query}` on {host}"
+        what = f"{counted(len(cases), 'answer')}, first `{query}` on {host}"
         words: dict[str, Any] = {
             "what": what,
             "tool": query.split()[0],

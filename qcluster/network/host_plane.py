@@ -19,6 +19,7 @@ from qcluster.network.host_plane_scripts import CONNECT, CONNECTOR, LISTEN, LIST
 from qcluster.network.topology import Endpoint, Topology
 from qcluster.result import Outcome
 from qcluster.serving.ports import spans_of
+from qcluster.spelling import counted
 
 LISTEN_SECONDS = 60
 CONNECT_SECONDS = 2
@@ -173,7 +174,7 @@ def _blocked_finding(plane: HostPlane, what: tuple[str, str, str], ports: Sequen
     )
     why = f"{told}; {wall} is active on {target}" if wall else f"{told}: a firewall in between"
     seen = "\n".join(f"{source} -> {plane.topology.hosts[target].address}:{port} {word}" for port in ports[:20])
-    text = f"{len(ports)} port{'s' if len(ports) > 1 else ''} ({purposes}: {spans_of(ports)})"
+    text = f"{counted(len(ports), 'port')} ({purposes}: {spans_of(ports)})"
     command = _remedy(wall, address)
     words: dict[str, Any] = {"source": source, "target": target, "ports": text, "why": why, "command": command}
     return finding("tcp-blocked", hosts=[source, target], seen=seen, **words)

@@ -13,6 +13,7 @@ from qcluster.network.culprits import Culprit
 from qcluster.network.evidence import Evidence
 from qcluster.network.findings import Finding, Npu, Verdict, finding, listed
 from qcluster.network.matrix import Ends, Matrix, Result, State
+from qcluster.spelling import counted
 
 CUTTING = ("link-down", "address-missing", "vnic-missing", "duplicate-address")
 """Findings of the survey that explain why an NPU's probes fail."""
@@ -159,7 +160,7 @@ def _unread(cells: Matrix, known: Sequence[Finding], limit: float) -> Iterator[F
             found.setdefault(cell.trouble, []).append(ends)
     for cause, pairs in found.items():
         npus = tuple(dict.fromkeys(ends.source for ends in pairs))
-        what = f"{len(pairs)} probes, first {pairs[0].source} to {pairs[0].target}"
+        what = f"{counted(len(pairs), 'probe')}, first {pairs[0].source} to {pairs[0].target}"
         id_ = cause if cause in checks_npu.CAUSES else "unparsed"
         words: dict[str, Any] = {"what": what, "tool": "hccn_tool", "query": "ping", "limit": f"{limit:g}"}
         yield finding(id_, npus, seen=cells[pairs[0]].seen, **words)

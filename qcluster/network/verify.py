@@ -25,6 +25,7 @@ from qcluster.network.schedule import Effort, Schedule, schedule
 from qcluster.network.topology import Endpoint, Topology
 from qcluster.network.verdict import explanation, probe_findings, roce_findings, survey_findings
 from qcluster.network.widen import Lanes, hunt
+from qcluster.spelling import counted
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,12 @@ def verify(topology: Topology, dialogue: Dialogue, wishes: Wishes) -> Outcomes:
 
 
 def _survey_hosts(topology: Topology, dialogue: Dialogue, wishes: Wishes) -> Evidence:
-    dialogue.note(f"asking {_hosts(len(topology.hosts))} about NPUs, drivers and addresses")
+    dialogue.note(f"asking {counted(len(topology.hosts), 'host')} about NPUs, drivers and addresses")
     began = dialogue.clock()
     answers = dialogue.ask({host: survey.host_question(wishes.patience) for host in topology.hosts})
     ended = dialogue.clock()
     hosts = {host: survey.read_host(host, answer, began, ended) for host, answer in answers.items()}
     return Evidence(topology, hosts, wanted=wishes.fabric, limit=wishes.patience.question)
-
-
-def _hosts(count: int) -> str:
-    return f"{count} host{'s' if count != 1 else ''}"
 
 
 def _survey_npus(evidence: Evidence, dialogue: Dialogue, wishes: Wishes) -> Evidence:
@@ -111,9 +108,8 @@ def _probe(evidence: Evidence, dialogue: Dialogue, wishes: Wishes, plan: Schedul
     if not plan.planned:
         return []
     counter = _Counter(dialogue, plan.planned)
-    dialogue.note(
-        f"{plan.planned} probes over {evidence.fabric.upper()}, about {plan.duration:.0f} s (hosts work side by side)"
-    )
+    way = f"over {evidence.fabric.upper()}, about {plan.duration:.0f} s (hosts work side by side)"
+    dialogue.note(f"{counted(plan.planned, 'probe')} {way}")
 
     def send(lanes: Lanes) -> list[Result]:
         asked = {host: lane for host, lane in lanes.items() if host not in evidence.mute}

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qcluster.spelling import counted
+
 Plays = Sequence[Mapping[str, Any]]
 BAD = ("failed", "unreachable")
 SAME = 0.01
@@ -134,7 +136,7 @@ def _joined(own: Sequence[Bar]) -> Iterator[Bar]:
     """A host's bars, one a stage: its task is the number of tasks, its status the worst."""
     for stage in stages(own):
         worst = next((word for word in (*BAD, "changed") if any(bar.status == word for bar in stage.bars)), "ok")
-        told = f"{stage.name}: {len(stage.bars)} task{'s' if len(stage.bars) != 1 else ''}"
+        told = f"{stage.name}: {counted(len(stage.bars), 'task')}"
         first = stage.bars[0]
         yield Bar(first.host, stage.play, stage.name, told, worst, stage.begin, stage.end, bool(stage.critical))
 

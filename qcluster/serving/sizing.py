@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qcluster.serving.catalogue import Hardware, Recipe, Variant
 from qcluster.serving.memory import OVERHEAD_GB, UTILIZATION, Budget, Spread, estimate
+from qcluster.spelling import counted
 
 MOST_HOSTS = 64
 """Where the search for a MoE group ends."""
@@ -114,5 +115,5 @@ def reasons(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish, adv
         yield f"concurrency dp {advice.dp} × {advice.sequences} = {total} at once; {wish.concurrency} wanted"
         return
     yield f"replicas    {wish.npus} NPUs / tp {advice.tp} = dp {advice.dp}"
-    need = f"{wish.concurrency} wanted: {advice.hosts} host{'s' if advice.hosts > 1 else ''}"
+    need = f"{wish.concurrency} wanted: {counted(advice.hosts, 'host')}"
     yield f"concurrency dp {advice.dp} × {advice.sequences} = {total} at once a host; {need}"

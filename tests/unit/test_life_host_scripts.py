@@ -193,7 +193,7 @@ def test_an_image_with_another_digest_than_pinned_fails(machine: Machine) -> Non
 def test_an_image_that_nobody_has_says_what_was_tried(machine: Machine) -> None:
     machine.tool("docker", DOCKER)
     report = machine.do(docker_image, name=IMAGE["name"], job_dir=str(machine.folder / "jobs"))
-    assert "none of 1 sources gave it: the registry has no such tag" in report.failed
+    assert "none of 1 source gave it: the registry has no such tag" in report.failed
 
 
 def fetch(machine: Machine, folder: str = "w") -> Any:

@@ -204,7 +204,7 @@ def test_init_writes_what_plan_reads(run, tmp_path: Path) -> None:  # type: igno
     words = ("--prefill", "10.0.0.1", "--prefill", "second=10.0.0.2", "--decode", "10.0.0.3")
     settings = ("--model", "Qwen3.6-27B-w8a8", "--hardware", "a3", "--user", "ops", "--tp", "4")
     done = run("init", "mine.yaml", *words, *settings)
-    assert done.code == 0 and "12 processes on 3 hosts" in done.err
+    assert done.code == 0 and "12 engines on 3 hosts" in done.err
     assert "second-prefill-3" in run("plan", "mine.yaml").out
     assert run("init", "mine.yaml", *words, *settings).code == 2
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from qcluster.serving import catalogue
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
+from qcluster.spelling import counted
 
 _LOCAL = re.compile(r"^(127\.|0\.0\.0\.0|172\.17\.|localhost)")
 """Addresses that lead nowhere from outside: loopback, any, docker's bridge."""
@@ -234,7 +235,7 @@ def shared_memory(subject: Subject) -> Iterator[Fault]:
                 f"shm_size {seat.placement.settings.shm_size!r} is no size", "such as 16g", seat.placement, "shm_size"
             )
         elif float(size[1]) * units[size[2]] < engines:
-            what = f"/dev/shm of {size[0]} for {engines} engine{'' if engines == 1 else 's'}"
+            what = f"/dev/shm of {size[0]} for {counted(engines, 'engine')}"
             yield Fault(what, "1g a tensor-parallel group, 16g by default", seat.placement, "shm_size")
 
 
