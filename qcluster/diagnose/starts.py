@@ -1,7 +1,7 @@
 """The starts of a deployment's engines as one picture, and which of them is the cause when they fail. Pure.
 
 The first failing instance over the cluster is the cause, the rest stopped because of it. Times are of the controller:
-hosts tell ages, so that their clocks do not have to agree. Source: issue 5, Start watcher.
+hosts tell ages, so that their clocks do not have to agree. Source: issue 6, Start watcher.
 """
 
 from __future__ import annotations

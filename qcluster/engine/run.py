@@ -35,7 +35,7 @@ def run(
     options: RunOptions,
     emit: Emit,
 ) -> int:
-    """Run every play. Gives the exit code of DESIGN decision 8; raises InputError before any host is touched."""
+    """Run every play. Gives the exit code (`qcluster.errors`); raises InputError before any host is touched."""
     world = World(playbook, inventory, fleet, options, emit)
     plans = [_plan(world, play) for play in playbook.plays]
     everybody = tuple(dict.fromkeys(host for plan in plans for host in plan.hosts))

@@ -1,7 +1,7 @@
 """What one host is and has, in a single question: chip, NPUs, NIC, OS, docker, room, and who listens on which port.
 
-Each part is read with the host's own tools and told as unknown where a tool is missing. Sources: facts §1.5 (chip),
-§2.4 (NIC from IP), §8.4 (NPUs free), §8.5 (preparation); issue 5, "Preflight on the host".
+Each part is read with the host's own tools and told as unknown where a tool is missing. Sources: setup.py
+of vllm-ascend at v0.23.0 (the chip, from npu-smi); issue 6, "Preflight on the host".
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from qcluster.errors import InputError
 from qcluster.inventory.model import Inventory
 from qcluster.inventory.ranges import expand, split_port
 from qcluster.schema import did_you_mean
+from qcluster.spelling import counted
 
 _SUBSCRIPT = re.compile(r"^(?P<what>.+)\[(?:(?P<index>-?[0-9]+)|(?P<first>[0-9]+)[:-](?P<last>[0-9]*))\]$")
 _PART = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
@@ -110,7 +111,7 @@ def _subscript(hosts: list[str], match: re.Match[str], part: str) -> list[str]:
     try:
         return [hosts[int(match["index"])]]
     except IndexError:
-        raise InputError(f"pattern {part!r}: {match['what']} has only {len(hosts)} hosts") from None
+        raise InputError(f"pattern {part!r}: {match['what']} has only {counted(len(hosts), 'host')}") from None
 
 
 def _matches(inventory: Inventory, pattern: str) -> list[str]:

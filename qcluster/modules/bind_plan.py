@@ -1,4 +1,4 @@
-"""Put what the hosts said into the plan: from here on every host sees the bound plan. Source: CONTRACTS, facts."""
+"""Put what the hosts said into the plan: from here on every host sees the bound plan."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def host_facts(facts: Mapping[str, Any], host: HostPlan, strict: bool) -> Any:
 
 
 def os_suffix(os: str) -> str:
-    """Which image variant fits the host's distribution: only openEuler has one of its own (facts §1.5)."""
+    """Which image variant fits the host's distribution: only openEuler has one of its own (installation.md at v0.23.0)."""
     return "-openeuler" if os == "openEuler" else ""
 
 

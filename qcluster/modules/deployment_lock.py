@@ -1,4 +1,4 @@
-"""One operator at a time: a lock in every host's state folder, taken in sorted host order. Source: issue 5, Safety.
+"""One operator at a time: a lock in every host's state folder, taken in sorted host order. Source: issue 6, Safety.
 
 The lock says who, from where, what and since when. It is stale when its holder's process is gone on this very
 controller; of another controller's nothing can be known, so breaking it takes an explicit word.

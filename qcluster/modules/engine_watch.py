@@ -1,7 +1,7 @@
 """Watch every engine of the deployment start, live, and tell the first one that failed from those it took with it.
 
 One streaming command a host; a slice ends after some seconds, so that Ctrl-C and lost connections are handled between
-two. Source: issue 5, Start watcher; field notes E2 (first failing rank over the cluster), H1.
+two. Source: issue 6, Start watcher; vllm-ascend#2248 (the first rank that fails is on another host).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Prove that a deployment serves: every instance asked directly, then concurrently through the proxy.
 
-What fails here ends the run with exit code 4: the cluster runs, but does not serve correctly. Source: CONTRACTS, Proof.
+What fails here ends the run with exit code 4: the cluster runs, but does not serve correctly. Source: issue 6, Proof.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from qcluster.modules.proxy_end import death
 from qcluster.modules.recheck import in_doubt, passed_before, sentence
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
+from qcluster.spelling import counted
 
 ROUNDS = 5
 TOKENS = 16
@@ -130,10 +131,11 @@ def prove(scene: Scene, reach: Reach, wait: int) -> dict[str, Any]:
     """Raises `NotServing` with everything that is wrong."""
     insist(_each(scene, reach))
     count = len(scene.instances)
+    verb = "answers" if count == 1 else "answer"
     note(
         reach,
         "proof",
-        f"{count} instance{'s' if count > 1 else ''} answer{'s' if count == 1 else ''} /health and /v1/models",
+        f"{counted(count, 'instance')} {verb} /health and /v1/models",
     )
     insist(_hanging(scene, reach))
     if scene.proxy is None:
@@ -154,7 +156,7 @@ def _each(scene: Scene, reach: Reach) -> list[str]:
     found = at_once(reach, [(one.name, partial(_alive, scene, reach, one)) for one in scene.instances])
     if found and all(silent for silent, _ in found):
         raise NotRunning(
-            f"not running: none of {len(found)} instances answers; `qcluster up` starts them ({found[0][1]})"
+            f"not running: none of {counted(len(found), 'instance')} answers; `qcluster up` starts them ({found[0][1]})"
         )
     return [problem for _, problem in found if problem]
 
