@@ -132,7 +132,7 @@ def host_facts(facts: Mapping[str, Any], host: HostPlan, strict: bool) -> Any:
 
 
 def os_suffix(os: str) -> str:
-    """Which image variant fits the host's distribution: only openEuler has one of its own (installation.md at v0.23.0)."""
+    """Which image variant fits the host's distribution: only openEuler has one of its own (installation.md)."""
     return "-openeuler" if os == "openEuler" else ""
 
 

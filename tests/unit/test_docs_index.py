@@ -36,3 +36,16 @@ def test_every_file_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`((?:qcluster|playbooks|roles|docs|tests)/[\w./-]+)`", PAGE))
     assert len(named) > 100
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_sources_are_within_a_readers_reach() -> None:
+    """An upstream file, an issue's number, a page of docs/: not the notes of those who wrote it."""
+    told = ("facts §", "field notes", "CONTRACTS", "DESIGN,", "DESIGN decision")
+    files = [path for folder in ("qcluster", "docs", "roles", "playbooks") for path in (ROOT / folder).rglob("*.*")]
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in files
+        if path.suffix in (".py", ".md", ".yaml", ".yml", ".j2")
+    }
+    assert len(texts) > 300
+    assert [str(path) for path, text in texts.items() if any(word in text for word in told)] == []

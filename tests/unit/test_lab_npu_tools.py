@@ -1,4 +1,4 @@
-"""The simulated npu-smi and hccn_tool say what the real ones say: facts §10, and this project's own parsers read it."""
+"""The simulated npu-smi and hccn_tool say what the real ones say, and this project's own parsers read it."""
 
 from __future__ import annotations
 
