@@ -17,8 +17,8 @@ from qcluster.inventory.settings import SETTINGS
 from qcluster.spelling import counted
 
 if TYPE_CHECKING:
+    from qcluster.serving.new_inventory import Wanted
     from qcluster.serving.plan import Plan
-    from qcluster.serving.template import Wanted
 
 ROLES = ("prefill", "decode", "standalone", "proxy")
 SHAPES = ("dense", "moe")
@@ -48,7 +48,7 @@ NO_RECIPE = """{model} has no recipe: put the flags of its own guide into vllm_a
 def init(file: Path, force: bool, **told: object) -> int:
     """Write an inventory with comments; ask for what no option says."""
     from qcluster.errors import InputError
-    from qcluster.serving.template import inventory_text
+    from qcluster.serving.new_inventory import inventory_text
 
     if file.exists() and not force:
         raise InputError(f"{file} exists already; --force overwrites it")
@@ -82,7 +82,7 @@ def _planned(text: str) -> Plan:
 
 
 def _wanted(told: dict[str, object]) -> Wanted:
-    from qcluster.serving.template import Wanted
+    from qcluster.serving.new_inventory import Wanted
 
     hosts = {role: [str(one) for one in told[role]] for role in ROLES}  # type: ignore[attr-defined]
     if not any(hosts.values()):

@@ -10,6 +10,8 @@ Read in the order in which a plan comes about:
 6. `planner`: all of it as one `plan`, named by its `digest`; `binding` puts in what only the hosts know.
 7. `lint/` judges it, `notes` tells where it departs from the seed document, `memory` and `sizing` reckon with HBM.
 8. `show`, `picture` and `scripts` show it, `difference` compares it with what runs, `record` is kept on the hosts.
+
+`new_inventory` is the other way round: what `qcluster init` writes.
 """
 
 from qcluster.serving.binding import HostFacts, bind
