@@ -76,14 +76,8 @@ def _by_host(known: Known, sender: str) -> Routes:
     if sender not in known:
         raise InputError(f"image_source: from {sender}: no such host among {', '.join(known)}")
     waiting = spread.STREAM if known[sender]["present"] else spread.LATER
-    return {
-        host: _route(spread.HAVE)
-        if fact["present"]
-        else _route(spread.FETCH)
-        if host == sender
-        else _route(waiting, sender)
-        for host, fact in known.items()
-    }
+    found = {host: _route(waiting, sender) for host in known} | {sender: _route(spread.FETCH)}
+    return found | {host: _route(spread.HAVE) for host, fact in known.items() if fact["present"]}
 
 
 def _by_file(call: Call, reach: Reach, known: Known, file: str) -> tuple[str, Routes]:

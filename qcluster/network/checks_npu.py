@@ -55,23 +55,28 @@ def _unread(evidence: Evidence) -> Iterator[tuple[str, Npu | None, str, Trouble]
             named = (("npu-smi info", reading.table), ("cat version.info", reading.driver))
             for query, value in (*named, ("cat /etc/hccn.conf", reading.conf)):
                 missing = query.startswith("npu-smi") and not _has(evidence, host, "npu-smi")
-                if isinstance(value, Trouble) and value.cause in CAUSES and not missing:
-                    yield host, None, query, value
+                if (trouble := _trouble(value)) and not missing:
+                    yield host, None, query, trouble
     for query in hccn.QUERIES:
         for npu, value in evidence.each(query):
-            if isinstance(value, Trouble) and value.cause in CAUSES and _has(evidence, npu.host, "hccn_tool"):
-                yield npu.host, npu, f"hccn_tool -i {npu.npu} -{query} -g", value
+            if (trouble := _trouble(value)) and _has(evidence, npu.host, "hccn_tool"):
+                yield npu.host, npu, f"hccn_tool -i {npu.npu} -{query} -g", trouble
     yield from _unread_cards(evidence)
 
 
 def _unread_cards(evidence: Evidence) -> Iterator[tuple[str, Npu | None, str, Trouble]]:
     for host, readings in evidence.npus.items():
         for npu, value in readings.pods.items():
-            if isinstance(value, Trouble) and value.cause in CAUSES:
-                yield host, Npu(host, npu), "npu-smi info -t spod-info", value
+            if trouble := _trouble(value):
+                yield host, Npu(host, npu), "npu-smi info -t spod-info", trouble
         for board in readings.boards.values():
-            if isinstance(board, Trouble) and board.cause in CAUSES:
-                yield host, None, "npu-smi info -t board", board
+            if trouble := _trouble(board):
+                yield host, None, "npu-smi info -t board", trouble
+
+
+def _trouble(value: Any) -> Trouble | None:
+    """What a reading says of why there is no value, where a finding is made of that."""
+    return value if isinstance(value, Trouble) and value.cause in CAUSES else None
 
 
 CAUSES = ("tool-busy", "permission", "timeout", "tool-missing", "truncated", "unparsed")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from qcluster.network.findings import Npu
-from qcluster.network.matrix import Ends, Matrix, State
+from qcluster.network.matrix import STRONG, Ends, Matrix, State
 
 KINDS = (
     "npu-pair", "npu-source", "npu-target", "npu-dead", "host-pair", "host-pair-both", "host-out", "host-in", "host",
@@ -114,7 +114,10 @@ def _lossy(cells: Matrix, explained: Callable[[Ends], bool]) -> tuple[Culprit, .
     strong = Counter(
         suspect for ends, cell in cells.items() if cell.strong and not ends.inside for suspect in suspects(ends)
     )
-    weigh = lambda suspect, count: count - 2 * strong[suspect] if suspect.kind in _LOSSY_KINDS else -len(cells)  # noqa: E731
+
+    def weigh(suspect: Suspect, count: int) -> int:
+        return count - 2 * strong[suspect] if suspect.kind in _LOSSY_KINDS else -len(cells)
+
     found = _explain(lossy, weigh)
     reach = _reach(cells, [suspect for suspect, _ in found])
     return tuple(
@@ -126,7 +129,7 @@ def _lossy(cells: Matrix, explained: Callable[[Ends], bool]) -> tuple[Culprit, .
 def _single_losses(cells: Matrix, suspect: Suspect) -> Iterator[Ends]:
     """Pairs of one lost packet in the reach of a lossy culprit: the same fault, not another one."""
     for ends, cell in cells.items():
-        if cell.state is State.FAIL and cell.sent < 3 and suspect.covers(ends):
+        if cell.state is State.FAIL and cell.sent < STRONG and suspect.covers(ends):
             yield ends
 
 

@@ -170,36 +170,47 @@ def _firewall(frames: Frames) -> str:
 
 def npu_question(npus: Sequence[int], table: npu.NpuTable, patience: Patience) -> Command:
     """Ask for `npus` (physical ids). A3 has vnic and a super-pod; A2 is not asked what it cannot answer."""
-    pods = table.hardware != "a2"
-    queries = [query for query in hccn.QUERIES if query != "vnic" or pods]
-    seen = table.by_physical
-    chips = [f"{seen[n].npu_id}.{seen[n].chip_id}" for n in npus if n in seen] if pods else []
-    cards = dict.fromkeys(seen[n].npu_id for n in npus if n in seen)
-    words = (queries, npus, chips, cards)
+    seen = _seen(npus, table)
+    cards = dict.fromkeys(chip.npu_id for chip in seen.values())
+    words = (_queries(table), npus, _pods(seen, table).values(), cards)
     return framed(NPU_SCRIPT, *(" ".join(map(str, part)) for part in words), patience=patience)
 
 
 def read_npus(host: str, outcome: Outcome, npus: Sequence[int], table: npu.NpuTable) -> NpuReadings:
     """Read the answer to `npu_question`; no frame of hccn_tool at all means that there is no such tool."""
     frames = read_frames(outcome.stdout)
-    queries = [query for query in hccn.QUERIES if query != "vnic" or table.hardware != "a2"]
-    seen = {n: table.by_physical[n] for n in npus if n in table.by_physical}
-    chips = {n: f"spod/{chip.npu_id}.{chip.chip_id}" for n, chip in seen.items()} if table.hardware != "a2" else {}
+    seen = _seen(npus, table)
     lacking = frames.complete and not any(key.startswith("npu/") for key in frames.frames)
     no_tool = Frame("", 127, "hccn_tool: not found") if lacking else None
+
+    def answers(number: int) -> dict[str, Any]:
+        own = {query: no_tool or frames.get(f"npu/{number}/{query}") for query in _queries(table)}
+        return {query: hccn.answer(hccn.QUERIES[query], frame) for query, frame in own.items()}
+
     return NpuReadings(
         host=host,
-        readings={
-            n: {query: hccn.answer(hccn.QUERIES[query], no_tool or frames.get(f"npu/{n}/{query}")) for query in queries}
-            for n in npus
-        },
-        pods={n: hccn.answer(npu.read_superpod, frames.get(key)) for n, key in chips.items()},
+        readings={number: answers(number) for number in npus},
+        pods={n: hccn.answer(npu.read_superpod, frames.get(f"spod/{chip}")) for n, chip in _pods(seen, table).items()},
         boards={
             card: hccn.answer(npu.read_board, frames.get(f"board/{card}"))
             for card in dict.fromkeys(chip.npu_id for chip in seen.values())
         },
         complete=frames.complete,
     )
+
+
+def _queries(table: npu.NpuTable) -> list[str]:
+    """What hccn_tool is asked of each NPU; an A2 has no vnic."""
+    return [query for query in hccn.QUERIES if query != "vnic" or table.hardware != "a2"]
+
+
+def _seen(npus: Sequence[int], table: npu.NpuTable) -> Mapping[int, npu.Npu]:
+    return {number: table.by_physical[number] for number in npus if number in table.by_physical}
+
+
+def _pods(seen: Mapping[int, npu.Npu], table: npu.NpuTable) -> Mapping[int, str]:
+    """Card and chip of each NPU whose super-pod is asked for; an A2 is in none."""
+    return {} if table.hardware == "a2" else {n: f"{chip.npu_id}.{chip.chip_id}" for n, chip in seen.items()}
 
 
 def unreadable(reading: Any) -> bool:
