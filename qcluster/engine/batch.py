@@ -47,7 +47,8 @@ class Batch:
         self._begun: set[tuple[Key, str]] = set()
         self._magic = self._play_magic()
         self._chosen = chooser(world.options.tags, world.options.skip_tags, start_key_of(world, self.play))
-        self.places = {host: self._place() for host in hosts}
+        gone = world.failed | world.unreachable
+        self.places = {host: self._place() for host in hosts if host not in gone}
 
     def _place(self) -> Place:
         setup = setup_task(self.play) if self.play.gather_facts else None

@@ -140,17 +140,17 @@ class Job:
         return self.flag("become", templar) if told is None else boolean(templar.render(told))
 
     def _become(self, view: View, templar: Templar) -> Become:
-        user = view.get("ansible_become_user") or self.task.scope.get("become_user", "root")
-        flags = view.get("ansible_become_flags") or self.task.scope.get("become_flags")
+        user = templar.render(view.get("ansible_become_user") or self.task.scope.get("become_user"))
+        flags = templar.render(view.get("ansible_become_flags") or self.task.scope.get("become_flags"))
         password = view.get("ansible_become_password", view.get("ansible_become_pass"))
         secret = self.world.options.become_password if password is None else _secret(templar.render(password))
-        given = {"flags": str(templar.render(flags))} if flags else {}
-        return Become(user=str(templar.render(user)), password=secret, **given)
+        said = {"user": user, "flags": flags}
+        return Become(password=secret, **{name: str(one) for name, one in said.items() if one and one is not OMIT})
 
     def _environment(self, templar: Templar) -> Mapping[str, str]:
         merged: dict[str, Any] = {}
-        for entry in self.task.scope.environment:
-            merged.update(templar.render(entry) or {})
+        for entry in map(templar.render, self.task.scope.environment):
+            merged.update(entry if entry and entry is not OMIT else {})
         for name, value in merged.items():
             if isinstance(value, Secret):
                 raise TaskFailed(f"environment: {name} is a secret; an environment can be seen by others, use a file")

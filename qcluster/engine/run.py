@@ -14,7 +14,7 @@ from qcluster.engine.keywords import settled
 from qcluster.engine.options import RunOptions
 from qcluster.engine.ready import Bench
 from qcluster.engine.strategy import STRATEGIES
-from qcluster.engine.world import World
+from qcluster.engine.world import World, groups_of
 from qcluster.errors import EXIT_OK, InputError, Interrupted, Stopped, TaskFailed, UnreachableError, worst_exit
 from qcluster.events import Emit, PlayFinished, PlayStarted, RunFinished, RunStarted
 from qcluster.inventory.model import Inventory
@@ -24,7 +24,7 @@ from qcluster.playbook.model import Play, Playbook
 from qcluster.playbook.notes import Notes
 from qcluster.playbook.plays import find_vars
 from qcluster.schema import did_you_mean
-from qcluster.templating import Templar
+from qcluster.templating import Templar, TemplateError
 from qcluster.transport.base import Transport
 
 
@@ -82,8 +82,9 @@ class Plan(NamedTuple):
 
 def _plan(world: World, play: Play) -> Plan:
     """Everything of a play that can be wrong before a host is touched."""
-    play = settled(play, world.options.extra_vars)
-    hosts = named(world.inventory, play, world.options.limit, world.options.extra_vars)
+    known = {**world.shared, **world.options.extra_vars}
+    play = settled(play, known)
+    hosts = named(world.inventory, play, world.options.limit, known)
     return Plan(play, hosts, Bench(play, _vars_files(world, play)))
 
 
@@ -98,20 +99,29 @@ def _plays(world: World, crew: Crew, plans: list[Plan]) -> None:
 
 def _play(world: World, crew: Crew, plan: Plan) -> bool:
     """One play, batch by batch. False: a whole batch failed, or something fatal happened: the run ends."""
-    play = plan.play
-    alive = tuple(host for host in plan.hosts if host not in world.failed | world.unreachable)
-    hosts = ordered(alive, play.order)
-    world.emit(PlayStarted(world.clock(), play.name, hosts))
-    for batch_hosts in batches(hosts, play.serial):
-        batch = Batch(world, plan.bench, batch_hosts, plan.hosts)
-        STRATEGIES[play.strategy](batch, crew)
-        lost = set(batch_hosts) <= batch.bad
-        if world.fatal or batch.over or lost:
-            break
-    else:
-        lost = False
+    play, gone = plan.play, world.failed | world.unreachable
+    hosts = ordered(plan.hosts, play.order)
+    if hosts and gone.issuperset(hosts):
+        return True
+    world.emit(PlayStarted(world.clock(), play.name, tuple(host for host in hosts if host not in gone)))
+    lost = _batches(world, crew, plan, hosts)
     world.emit(PlayFinished(world.clock(), play.name))
     return not lost and not world.fatal
+
+
+def _batches(world: World, crew: Crew, plan: Plan, hosts: tuple[str, ...]) -> bool:
+    """The batches of a play, as long as it goes on. True: the last one has failed on every host.
+
+    Hosts that failed in earlier plays still have their places in the batches, as in Ansible.
+    """
+    for members in batches(hosts, plan.play.serial):
+        batch = Batch(world, plan.bench, members, plan.hosts)
+        STRATEGIES[plan.play.strategy](batch, crew)
+        if batch.bad.issuperset(members):
+            return True
+        if world.fatal or batch.over:
+            break
+    return False
 
 
 def _exit_code(world: World) -> int:
@@ -128,7 +138,10 @@ def hosts_of(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, A
 
 def named(inventory: Inventory, play: Play, limit: str, extra: Mapping[str, Any]) -> tuple[str, ...]:
     """The hosts that a play names and --limit leaves, in the order of its pattern. Raises InputError."""
-    patterns = Templar({**play.vars, **extra}).render(list(play.patterns))
+    try:
+        patterns = Templar({"groups": groups_of(inventory), **play.vars, **extra}).render(list(play.patterns))
+    except TemplateError as error:
+        raise InputError(f"{play.where}: hosts: {error.what}") from None
     words = [str(word) for one in patterns for word in (one if isinstance(one, list) else [one])]
     return select(inventory, words, limit)
 
@@ -160,7 +173,7 @@ def batch_size(size: Any, total: int) -> int:
 
 
 def _render(world: World, play: Play, value: Any) -> Any:
-    return Templar({**play.vars, **world.options.extra_vars}).render(value)
+    return Templar({**world.shared, **play.vars, **world.options.extra_vars}).render(value)
 
 
 def _vars_files(world: World, play: Play) -> Mapping[str, Any]:

@@ -80,7 +80,7 @@ class World:
         options, source = self.options, Path(self.inventory.path).resolve() if self.inventory.path else Path()
         return {
             "hostvars": HostVars(self),
-            "groups": {name: list(group.hosts) for name, group in self.inventory.groups.items()},
+            "groups": groups_of(self.inventory),
             "omit": OMIT,
             "inventory_file": str(source),
             "inventory_dir": str(source if source.is_dir() else source.parent),
@@ -104,6 +104,11 @@ class World:
             "inventory_hostname_short": host.name.split(".")[0],
             "group_names": sorted(host.groups),
         }
+
+
+def groups_of(inventory: Inventory) -> dict[str, list[str]]:
+    """The magic variable `groups`."""
+    return {name: list(group.hosts) for name, group in inventory.groups.items()}
 
 
 def _version() -> dict[str, Any]:

@@ -36,17 +36,32 @@ def plays(reader: Reader, entries: Any) -> Iterator[Play]:
 
 def _imported(reader: Reader, entry: dict[str, Any]) -> Iterator[Play]:
     key = next(key for key in entry if key.endswith("import_playbook"))
-    known, _ = words.take(reader.notes, entry, language.IMPORT)
+    known = _of_import(reader, entry, key)
     path = reader.file.parent / str(entry[key])
     if not path.is_file() or path in reader.chain:
         reader.notes.key(entry, key, "import_playbook", f"no such file: {entry[key]!r}")
         return
+    library = replace(reader.library, folder=path.parent)
+    variables = known.pop("vars", {})
+    there = replace(reader, library=library, around=reader.around.narrow(known)).within(path)
     try:
-        there = replace(reader, library=replace(reader.library, folder=path.parent))
-        for play in plays(there.within(path), reader.library.read(path)):
-            yield replace(play, scope=play.scope.narrow(known), vars={**known.get("vars", {}), **play.vars})
+        for play in plays(there, library.read(path)):
+            yield replace(play, vars={**play.vars, **variables})
     except InputError as error:
         reader.notes.extend(error.problems)
+
+
+_FALL_ON_PLAYS = ("name", "vars", "tags", "when")
+"""What an import may say of its plays (Ansible passes over all other keywords)."""
+
+
+def _of_import(reader: Reader, entry: dict[str, Any], key: str) -> dict[str, Any]:
+    known, other = words.take(reader.notes, entry, language.IMPORT)
+    for name in [*known, *other]:
+        if name not in (*_FALL_ON_PLAYS, key):
+            reader.notes.key(entry, name, name, "not allowed beside import_playbook", "write it in the plays")
+    syntax.check(reader.notes, entry)
+    return {name: known[name] for name in ("tags", "when", "vars") if name in known}
 
 
 _SETTINGS = ("strategy", "max_fail_percentage", "gather_facts", "order", "force_handlers")
@@ -55,7 +70,7 @@ _SETTINGS = ("strategy", "max_fail_percentage", "gather_facts", "order", "force_
 def _play(reader: Reader, entry: dict[str, Any]) -> Play:
     known = _known(reader, entry)
     hosts = ",".join(str(one) for one in known.get("hosts", ()))
-    scope = Scope().narrow({name: value for name, value in known.items() if name != "vars"})
+    scope = reader.around.narrow({name: value for name, value in known.items() if name != "vars"})
     sections, all_handlers = _content(reader, entry, scope)
     return Play(
         library=reader.library,
@@ -94,7 +109,7 @@ def _content(reader: Reader, entry: dict[str, Any], scope: Scope) -> tuple[Secti
     first = tuple(reader.handlers)
     reader.handlers.clear()
     pre, tasks, post = (reader.nodes(entry.get(part), scope) for part in SECTIONS)
-    own = handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True)))
+    own = handlers.tasks_of(reader.nodes(entry.get("handlers"), replace(scope, handler=True, when=())))
     everyone = (*first, *own, *reader.handlers)
     sections = (pre, (*listed, *tasks), post)
     handlers.check(reader, sections, everyone)

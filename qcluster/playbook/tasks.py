@@ -21,7 +21,10 @@ CONTROL = (*language.INCLUDES, *language.IMPORTS, "meta")
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the tasks of one file. `used` and `handlers` collect what imported roles bring along."""
+    """Reads the tasks of one file. `used` and `handlers` collect what imported roles bring along.
+
+    `around` is what the imports of the playbook say: their conditions and tags fall on its plays.
+    """
 
     library: Library
     notes: Notes
@@ -29,6 +32,7 @@ class Reader:
     chain: tuple[Path, ...] = ()
     used: list[RoleUse] = field(default_factory=list)
     handlers: list[Task] = field(default_factory=list)
+    around: Scope = Scope()
 
     def within(self, file: Path) -> Reader:
         """The same reading, in a file that this one imports."""
