@@ -11,10 +11,12 @@ import click
 
 from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.consent import agree
+from qcluster.cli.kept import RUNS
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, rewired, run_playbook
 from qcluster.cli.shipped import playbook
+from qcluster.cli.strays import strays
 from qcluster.errors import EXIT_OK, InputError, was_interrupted
 from qcluster.inventory.model import Group, Host, Inventory
 from qcluster.report.status import compact
@@ -46,7 +48,7 @@ def scale(
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "scale"):
         assert session.plan is not None
-        move = moves(session.plan, recorded(session))
+        move = _with_strays(session.plan, moves(session.plan, recorded(session)))
         if not (move.joining or move.leaving):
             click.echo(f"{session.plan.deployment}: no host joins or leaves", err=True)
             return EXIT_OK
@@ -71,6 +73,13 @@ class Move:
     joining: tuple[HostPlan, ...]
     leaving: tuple[Member, ...]
     price: tuple[str, ...] = ()
+
+
+def _with_strays(plan: Plan, move: Move) -> Move:
+    """And with whom only this directory's journal knows: no host of the plan ever heard of them."""
+    known = {host.name for host in plan.hosts} | {one.name for one in move.leaving}
+    others = tuple(one.member for one in strays(RUNS, plan.deployment, known) if not one.tried)
+    return replace(move, leaving=(*move.leaving, *others), price=(*move.price, *_stops(others)))
 
 
 def last_record(session: Session) -> Record | None:
@@ -119,9 +128,7 @@ def _regrouped(plan: Plan, record: Record) -> bool:
 
 
 def _price(plan: Plan, record: Record, leaving: Sequence[Member]) -> list[str]:
-    price = [
-        f"{one.name} stops: {', '.join(each['name'] for each in one.instances)}" for one in leaving if one.instances
-    ]
+    price = _stops(leaving)
     proxy = plan.proxy
     if proxy and record.proxy and proxy.host != record.proxy:
         where = f"http://{proxy.address}:{proxy.port}"
@@ -130,6 +137,12 @@ def _price(plan: Plan, record: Record, leaving: Sequence[Member]) -> list[str]:
         price.append(f"this proxy ({proxy.kind}) cannot be told of members: it starts again with the new list, and the")
         price[-1] += " requests that run then fail"
     return price
+
+
+def _stops(leaving: Sequence[Member]) -> list[str]:
+    return [
+        f"{one.name} stops: {', '.join(each['name'] for each in one.instances)}" for one in leaving if one.instances
+    ]
 
 
 def told(plan: Plan, move: Move) -> list[str]:

@@ -70,6 +70,8 @@ class Session:
     unreachable: set[str] = field(default_factory=set)
     """Hosts that a run lost; nothing more is asked of them."""
     mask: Mask = field(default_factory=Mask)
+    ways: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How each host is reached, but for secrets."""
 
     @property
     def fleet(self) -> Mapping[str, Transport]:
@@ -135,6 +137,7 @@ def plan_facts(session: Session) -> dict[str, dict[str, Any]]:
 
 def _fleet(session: Session, flags: RunFlags) -> Fleet:
     from qcluster.secret import Secret
+    from qcluster.serving.record import connection as way
     from qcluster.templating import Templar
     from qcluster.transport.fleet import Fleet
     from qcluster.transport.settings import Settings
@@ -148,6 +151,7 @@ def _fleet(session: Session, flags: RunFlags) -> Fleet:
         templar = Templar(variables)
         connection = {key: templar.render(variables[key]) for key in variables if key.startswith("ansible_")}
         settings[name] = Settings.from_variables(name, {**connection, "inventory_hostname": name})
+        session.ways[name] = way(connection)
     return Fleet(settings, session.on_command)
 
 
@@ -237,6 +241,7 @@ def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | 
         reporters.append(journal)
         if plan:
             journal.save_plan(plan)
+            journal.save_ways(session.ways)
     with ExitStack() as last:
         if flags.html:
             reporters.append(last.enter_context(_paged(flags.html, plan)))

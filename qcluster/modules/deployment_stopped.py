@@ -16,10 +16,15 @@ from qcluster.facts.ports import split
 from qcluster.modules.base import Call, Decision, Option, Spec
 from qcluster.result import Outcome
 
+HOME = """\
+case $1 in "<fact:home>"*) home=$HOME${1#"<fact:home>"} ;; *) home=$1 ;; esac
+"""
+
 PROBE = (
     GROUPS
+    + HOME
     + """\
-home=$1 format=$2
+format=$2
 echo ==containers
 if command -v docker >/dev/null; then
   said=$(docker ps -a --no-trunc --format "$format" 2>&1) || echo ==silent
@@ -54,10 +59,13 @@ done
 )
 
 
-FORGET = """\
+FORGET = (
+    HOME
+    + """\
 # what ran here, and whether it served, is told no more
-rm -f "$1/record.json" "$1/proof.json"
+rm -f "$home/record.json" "$home/proof.json"
 """
+)
 
 
 SILENT = (

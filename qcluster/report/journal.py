@@ -3,6 +3,7 @@
 events.ndjson   every event, remote commands among them
 run.json        verb, target, inventory, deployment; when the run is over also exit code, recap and timings
 plan.json       the plan the run carried out, where there was one
+ways.json       how its hosts were reached, but for secrets: `down` finds those that the inventory has lost since
 hosts/NAME.log  each host's own story; what concerns no single host is in hosts/all.log
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +59,9 @@ class Journal:
     def save_plan(self, plan: dict[str, Any]) -> None:
         self._deployment = plan["deployment"]
         _save(self.folder / "plan.json", plan)
+
+    def save_ways(self, ways: Mapping[str, Mapping[str, Any]]) -> None:
+        _save(self.folder / "ways.json", {name: dict(way) for name, way in ways.items()})
 
     def close(self) -> None:
         for stream in (self._events, *self._hosts.values()):
@@ -130,6 +135,15 @@ def plan_of(folder: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ValueError(f"{folder / 'plan.json'} is no plan")
     return loaded
+
+
+def ways_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """How the hosts of a run were reached; empty where that was not kept."""
+    try:
+        loaded = json.loads((folder / "ways.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
 
 
 def standing(root: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def exit_signal(channel: paramiko.Channel) -> str:
 
 def why_ended(channel: paramiko.Channel) -> str:
     """Why the channel's connection ended, as far as it is known."""
-    return str(channel.get_transport().saved_exception or "")  # type: ignore[attr-defined]
+    return str(channel.get_transport().saved_exception or "")
 
 
 def _takes(sock: Any) -> bool:

@@ -207,3 +207,16 @@ def test_what_serves_is_not_replaced_unasked_and_comes_back_when_the_new_one_fai
     again = place.run("up", LAB, "--skip-network", "-o", "json")
     assert again.exit == 0, again.text
     assert {tally["failed"] for tally in again.json()["recap"].values()} == {0}
+
+
+def test_hosts_that_were_renamed_all_at_once_are_stopped_by_their_old_names(place: Workplace) -> None:
+    renamed = place.inventory(LAB, lambda text: small(text).replace("p1:", "p2:").replace("d1:", "d2:"))
+    ran = place.run("down", renamed, "--yes", "-o", "json")
+    place.inventory(LAB, small)
+    assert ran.exit == 0, ran.text
+    assert "hosts: p2, d2 and p1, d1 (no longer in the inventory)" in ran.err
+    assert {host: tally["changed"] for host, tally in ran.json()["recap"].items() if tally["changed"]} == {
+        "p1": 1,
+        "d1": 1,
+    }
+    assert {row["state"] for row in place.run("status", LAB, "--json").json()["instances"]} == {"absent"}
