@@ -32,7 +32,7 @@ class Reader:
     chain: tuple[Path, ...] = ()
     used: list[RoleUse] = field(default_factory=list)
     handlers: list[Task] = field(default_factory=list)
-    around: Scope = Scope()
+    around: Scope = field(default_factory=Scope)
 
     def within(self, file: Path) -> Reader:
         """The same reading, in a file that this one imports."""

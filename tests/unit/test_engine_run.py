@@ -175,7 +175,7 @@ def test_unknown_hosts_are_bad_input_before_anything_runs(tmp_path: Path) -> Non
 
 
 def test_a_handler_of_a_templated_name_that_nobody_defined_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(QclusterError, match="site.yml:4: notify: the play has no handler named 'gone'"):
+    with pytest.raises(QclusterError, match=r"site.yml:4: notify: the play has no handler named 'gone'"):
         run(tmp_path, "  - command: x\n    notify: \"{{ 'gone' }}\"\n")
 
 
