@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ SECRET_WORDS = ("password", "passwd", "secret", "api_key", "token", "ansible_bec
 
 
 def vault_of(password_file: str, tell: Callable[[str], None] | None = None) -> Vault:
-    """The vault that a password file opens: its first line, without the newline, as Ansible reads it.
+    """The vault that a password file opens: its text without the newline, or what it prints if it is a program.
 
     Without a file nothing opens. `tell` hears every text that is decrypted, whenever that happens.
     """
@@ -27,10 +28,27 @@ def vault_of(password_file: str, tell: Callable[[str], None] | None = None) -> V
 def _password(file: str) -> str:
     from qcluster.errors import InputError
 
+    path = Path(file).expanduser()
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+        text = _printed(path) if os.access(path, os.X_OK) and path.is_file() else path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"--vault-password-file {file}: {error.strerror}") from error
+    if not text.strip():
+        raise InputError(f"--vault-password-file {file}: there is no password in it")
+    return text.strip()
+
+
+def _printed(program: Path) -> str:
+    """What a program says, as Ansible asks it; one that is called `…-client` is told the vault's id."""
+    import subprocess
+
+    from qcluster.errors import InputError
+
+    words = ["--vault-id", "default"] if program.stem.endswith("-client") else []
+    asked = subprocess.run([program.absolute(), *words], stdout=subprocess.PIPE, text=True, check=False)
+    if asked.returncode:
+        raise InputError(f"--vault-password-file {program}: the program ended with exit code {asked.returncode}")
+    return asked.stdout
 
 
 def secrets_known(inventory: Inventory, extra: Mapping[str, Any]) -> Iterator[str]:

@@ -47,6 +47,13 @@ def test_rescued_hosts_are_in_the_next_play(tmp_path: Path) -> None:
     assert ran.messages("h1")[1:] == ran.messages("h2")[1:] == ["rescue", "next"] and ran.exit == 0
 
 
+def test_one_hidden_item_hides_the_loop(tmp_path: Path) -> None:
+    text = "  - debug: {msg: 'is {{ item }}'}\n    loop: [a, b]\n    no_log: \"{{ item == 'a' }}\"\n"
+    values = run(tmp_path, text).values()[0]
+    assert [list(one) for one in values["results"]] == [["censored", "changed", "failed"]] * 2
+    assert "is b" not in str(values)
+
+
 def test_a_missing_include_is_one_failed_result(tmp_path: Path) -> None:
     ran = run(tmp_path, '  - include_tasks: "{{ inventory_hostname }}.yml"\n')
     assert ran.statuses() == ["failed"] and "Could not find or access 'h1.yml'" in ran.messages()[0]

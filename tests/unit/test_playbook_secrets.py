@@ -93,3 +93,28 @@ def test_exec_masks_every_line_of_a_secret(folder: Path) -> None:
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "a | ***\n" * 3
+
+
+def test_the_password_may_come_from_a_program(folder: Path) -> None:
+    program = folder / "ask-client.sh"
+    program.write_text(f'#!/bin/sh\n[ "$2" = default ] && echo {PASSWORD}\n')
+    program.chmod(0o755)
+    line = "run site.yml -i hosts.yaml -e @extra.yml --vault-password-file"
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", *line.split(), str(program)], cwd=folder, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "what"),
+    [("", 0o600, "there is no password in it"), ("#!/bin/sh\nexit 3\n", 0o755, "the program ended with exit code 3")],
+)
+def test_a_password_file_without_a_password_is_bad_input(folder: Path, text: str, mode: int, what: str) -> None:
+    (folder / "password").write_text(text)
+    (folder / "password").chmod(mode)
+    line = "exec a -i hosts.yaml --vault-password-file password -- true"
+    done = subprocess.run(
+        [sys.executable, "-m", "qcluster", *line.split()], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, what in done.stderr) == (2, True), done.stderr
