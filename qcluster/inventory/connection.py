@@ -31,8 +31,8 @@ CONNECTION = (
         "ansible_ssh_common_args",
         "options of OpenSSH: -o with ProxyJump, UserKnownHostsFile, StrictHostKeyChecking, ConnectTimeout, "
         "IdentityFile, Port, ServerAliveInterval and ServerAliveCountMax (a host that says nothing for 10 s is asked, "
-        "and given up after 3 questions without an answer), and -J, -i, -p; another one is an error; those of all "
-        "three variables hold together",
+        "and given up after 3 questions without an answer), and -J, -i, -p; what shares connections changes "
+        "nothing, another one is an error; those of all three variables hold together",
         ("ansible_ssh_args", "ansible_ssh_extra_args"),
     ),
     Word("ansible_connection", "`ssh`, `local` (this machine) or `lab` (a simulated host)"),

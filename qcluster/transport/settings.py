@@ -12,7 +12,7 @@ from qcluster.command import Become
 from qcluster.errors import InputError, Problem
 from qcluster.schema import place
 from qcluster.secret import Secret
-from qcluster.transport.ssh_args import SHARING, SshArgs, read_args
+from qcluster.transport.ssh_args import SshArgs, read_args
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection, Ansible's default."""
@@ -173,8 +173,7 @@ class _Reader:
     def ssh_args(self) -> SshArgs:
         found = SshArgs()
         for variable in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"):
-            ignored = SHARING if variable == "ansible_ssh_args" else frozenset()
-            found, wrong = read_args(self.text(variable), found, ignored)
+            found, wrong = read_args(self.text(variable), found)
             for what in wrong:
                 self.problem(variable, what)
         return found

@@ -28,12 +28,11 @@ _HOST_KEY_WORDS = ("yes", "no", "off", "ask", "accept-new")
 
 
 SHARING = frozenset({"controlmaster", "controlpersist", "controlpath", "-c"})
-"""OpenSSH's connection sharing and compression, in lower case: often in `ansible_ssh_args`, without a meaning here."""
+"""OpenSSH's connection sharing and compression, in lower case: every host has one connection here, so that they
+change nothing."""
 
 
-def read_args(
-    text: str, before: SshArgs | None = None, ignored: frozenset[str] = frozenset()
-) -> tuple[SshArgs, list[str]]:
+def read_args(text: str, before: SshArgs | None = None) -> tuple[SshArgs, list[str]]:
     """Read one string of arguments on top of `before`. Returns what holds then and the problems found."""
     found, wrong = before or SshArgs(), []
     try:
@@ -41,7 +40,7 @@ def read_args(
     except ValueError as error:
         return found, [f"cannot be split into words: {error}"]
     for option, value in _options(words):
-        if option.lower() in ignored:
+        if option.lower() in SHARING:
             continue
         try:
             found = _apply(found, option, value)

@@ -54,6 +54,7 @@ def test_everything_said() -> None:
         ({"ansible_port": 22}, "port", 22),
         ({"ansible_ssh_extra_args": "-p 23"}, "port", 23),
         ({"ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s -p 24"}, "port", 24),
+        ({"ansible_ssh_common_args": "-o ControlPath=/tmp/%r@%h:%p -o Port=25"}, "port", 25),
     ],
 )
 def test_other_names_for_the_same(variables: dict[str, Any], name: str, value: Any) -> None:
