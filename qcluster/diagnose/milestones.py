@@ -100,12 +100,17 @@ def follow(lines: Iterable[str], now: float = 0.0) -> Position:
     return position
 
 
-def stalled(position: Position, now: float) -> str:
-    """What to say when nothing has moved for too long; empty while it is in time."""
+def stalled(position: Position, now: float, patience: float = 0.0) -> str:
+    """What to say when nothing has moved for too long; empty while it is in time.
+
+    `patience` (seconds) stands for the milestones' own, where it is not 0; the last one is never waited after.
+    """
+    allowed = patience if patience and position.milestone is not COMPLETE else position.milestone.patience
     waited = now - position.at
-    if waited <= position.milestone.patience:
+    if waited <= allowed:
         return ""
-    return f"no progress for {waited:.0f} s after `{position.text}`: {position.milestone.remedy}"
+    told = f"no progress for {waited:.0f} s after `{position.text}`, where {allowed:.0f} s are enough"
+    return f"{told}: {position.milestone.remedy}"
 
 
 def reset(position: Position, now: float) -> Position:

@@ -73,8 +73,8 @@ class Board:
     GRACE: ClassVar[float] = 3.0
     """Seconds to listen on after the first failure: another host's may turn out to be older."""
 
-    def __init__(self, targets: Iterable[Target], now: float):
-        self.targets = tuple(targets)
+    def __init__(self, targets: Iterable[Target], now: float, patience: float = 0.0):
+        self.targets, self._patience = tuple(targets), patience
         self.positions = {target.name: Position(at=now) for target in self.targets}
         self.lines: dict[str, deque[str]] = {target.name: deque(maxlen=400) for target in self.targets}
         self.done: set[str] = set()
@@ -132,7 +132,7 @@ class Board:
     def stalls(self, now: float) -> Iterator[tuple[str, str]]:
         """Engines that have not moved for too long; each place is told once."""
         for name in self.waiting:
-            text = milestones.stalled(self.positions[name], now)
+            text = milestones.stalled(self.positions[name], now, self._patience)
             if text and self._stalled.get(name) != self.positions[name].text:
                 self._stalled[name] = self.positions[name].text
                 yield name, text

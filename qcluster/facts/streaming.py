@@ -15,8 +15,8 @@ from qcluster.facts.jobs import Job
 from qcluster.facts.onhost import program
 from qcluster.result import Outcome
 
-IDLE = 600
-"""Seconds without a request after which a server ends."""
+IDLE = 120
+"""Seconds after which a server ends that nobody asks for anything; who receives asks every 20."""
 CUT_OFF = 69
 """What `receive` exits with where the other host is not to be reached, or has failed itself."""
 

@@ -13,12 +13,16 @@ from typing import Any
 from qcluster.command import Command, sh
 from qcluster.diagnose.starts import Target
 from qcluster.facts.engine_box import AGAIN, RESET
-from qcluster.facts.http import Answer
 from qcluster.modules import engine_watch
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.modules.proxy_members import drain, members, tell
+from qcluster.modules.proxy_list import ROLES, give, listed, take
+from qcluster.modules.proxy_members import drain
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
+from qcluster.serving.digest import TOLD
+
+BACK = 60.0
+"""Seconds in which the proxy must list an instance again; it looks every 10 s."""
 
 WHOLE = (
     RESET
@@ -89,15 +93,13 @@ def _words(one: Mapping[str, Any]) -> set[str]:
 def _restart(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -> str:
     """Why it failed, or an empty text."""
     others = [one for one in plan["instances"] if one["role"] == unit.role and one not in unit.members]
-    listed = bool(others) and _tell(call, reach, plan, unit, "remove")
-    if listed:
+    told = bool(others) and _told(plan, unit) and _taken_out(call, reach, plan, unit)
+    if told:
         _drain(call, reach, unit)
     else:
         note(reach, unit.name, _price(plan, unit, bool(others)))
     failed = _again(call, reach, plan, unit) or _up(call, reach, unit)
-    if not failed and listed and not _tell(call, reach, plan, unit, "add"):
-        failed = f"{unit.name} is up, but the proxy did not take it back: restart the proxy with `qcluster up`"
-    return failed
+    return failed or (_given_back(call, reach, plan, unit) if told else "")
 
 
 def _price(plan: Mapping[str, Any], unit: Unit, others: bool) -> str:
@@ -116,30 +118,29 @@ def _key(call: Call) -> Secret | None:
     return key if isinstance(key, Secret) else Secret(str(key)) if key else None
 
 
-def _tell(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit, verb: str) -> bool:
-    """Whether the proxy took or gave the instances. Only vllm-ascend's own proxy can be told."""
+def _told(plan: Mapping[str, Any], unit: Unit) -> bool:
+    """Whether the proxy is one that can be told. Only vllm-ascend's own can."""
     proxy = plan["proxy"]
-    if not proxy or proxy["kind"] != "vllm-ascend" or unit.role not in ("prefill", "decode") or not unit.endpoints:
+    return bool(proxy and proxy["kind"] == TOLD and unit.role in ROLES and unit.endpoints)
+
+
+def _taken_out(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -> bool:
+    """A proxy that does not answer sends nothing anyway."""
+    if not listed(reach, plan["proxy"], _key(call)):
         return False
-    before = members(reach, proxy).get(unit.role, -1)
-    answer = tell(reach, proxy, verb, {"type": unit.role, "instances": list(unit.endpoints)}, _key(call))
-    note(reach, unit.name, _told(verb, answer))
-    return answer.ok and (verb == "remove" or _taken(reach, proxy, unit, before))
+    answer = take(reach, plan, {unit.role: unit.endpoints}, _key(call))
+    refused = f"the proxy refuses to remove it: {answer.status or answer.error}"
+    note(reach, unit.name, "the proxy sends no new requests here" if answer.ok else refused)
+    return answer.ok
 
 
-def _told(verb: str, answer: Answer) -> str:
-    if not answer.ok:
-        return f"the proxy refuses to {verb} it: {answer.status or answer.error}"
-    return "the proxy sends no new requests here" if verb == "remove" else "up again; the proxy takes it back"
-
-
-def _taken(reach: Reach, proxy: Mapping[str, Any], unit: Unit, before: int) -> bool:
-    """The proxy asks the instance itself before it lists it, and says nothing when it gives up."""
-    for _ in range(120):
-        if members(reach, proxy).get(unit.role, -1) >= before + len(unit.endpoints) or before < 0:
-            return True
-        reach.sleep(0.5)
-    return False
+def _given_back(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -> str:
+    """Why the proxy does not send to it again, or an empty text."""
+    failed = give(reach, plan, {unit.role: unit.endpoints}, _key(call), BACK)
+    if failed:
+        return f"{unit.name} is up, but {failed}: restart the proxy with `qcluster up`"
+    note(reach, unit.name, "up again; the proxy takes it back")
+    return ""
 
 
 def _drain(call: Call, reach: Reach, unit: Unit) -> None:
@@ -170,7 +171,7 @@ def _whole(home: str, members: Sequence[Mapping[str, Any]]) -> Command:
 def _up(call: Call, reach: Reach, unit: Unit) -> str:
     names = {one["name"] for one in unit.members}
     mine: tuple[Target, ...] = tuple(one for one in engine_watch.targets(call) if one.name in names)
-    return engine_watch.wait(mine, reach, 15, int(call.args["timeout"])).failed
+    return engine_watch.wait(mine, reach, int(call.args["timeout"])).failed
 
 
 engine_restart = EngineRestart()

@@ -22,6 +22,11 @@ class EngineWatch:
     spec = Spec(
         {
             "timeout": Option("int", default=3600, help="Seconds until every engine must be up."),
+            "stall": Option(
+                "int",
+                default=0,
+                help="Seconds without progress after which a start counts as stalled; 0: as each milestone may take.",
+            ),
             "slice": Option("int", default=15, help="Seconds that one following command lasts."),
             "home": Option("dict", required=True, help="Host → the deployment's folder on it."),
         },
@@ -32,13 +37,13 @@ class EngineWatch:
     def run(self, call: Call, reach: Reach) -> Report:
         # of hosts outside of this run nothing is known: their part of the plan is not bound, their logs are elsewhere
         mine = tuple(one for one in targets(call) if one.host in reach.play_hosts)
-        return wait(mine, reach, int(call.args["slice"]), int(call.args["timeout"]))
+        return wait(mine, reach, int(call.args["timeout"]), int(call.args["slice"]), float(call.args["stall"]))
 
 
-def wait(wanted: tuple[Target, ...], reach: Reach, seconds: int, timeout: int) -> Report:
-    """Until all of `wanted` are up and healthy, or one has failed. One following command lasts `seconds`."""
-    board = Board(wanted, reach.clock())
-    with Attendance(board.targets, reach, seconds) as attendance:
+def wait(wanted: tuple[Target, ...], reach: Reach, timeout: int, span: int = 15, stall: float = 0.0) -> Report:
+    """Until all of `wanted` are up and healthy, or one has failed; times in seconds, as the module's options."""
+    board = Board(wanted, reach.clock(), stall)
+    with Attendance(board.targets, reach, span) as attendance:
         ended = _attend(board, attendance, reach, reach.clock() + timeout)
     if ended:
         return Report(failed=ended, values=board.values())

@@ -93,8 +93,10 @@ def test_an_engine_that_dies_while_starting_is_the_cause_and_its_siblings_are_no
 
 def test_an_engine_that_hangs_is_told_with_its_place_and_started_again_by_restart(place: Workplace) -> None:
     broken(place, "engine-stalls", "d1:7100", "capture")
-    ran = place.run("up", LAB, "--skip-network", "-e", "engine_watch_timeout=8")
+    ran = place.run("up", LAB, "--skip-network", "-e", "engine_watch_timeout=8", "-e", "engine_stall_after=3")
     assert ran.exit == 1, ran.text
+    stall = r"d1-decode-0: no progress for \d+ s after `[^`]+`, where 3 s are enough: (graph capture|profiling) \S"
+    assert re.search(stall, ran.err), ran.text
     assert re.search(r"d1-decode-0.*: nothing since `[^`]+`: \S", ran.err), ran.text
     assert re.search(r"is started again by `qcluster restart .*d1-decode-0", ran.err)
     place.run("lab", "fault", "--clear", "-i", LAB)

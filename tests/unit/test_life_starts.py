@@ -50,6 +50,9 @@ def test_a_stall_names_the_place_and_the_remedy() -> None:
     assert stalled(position, 100.0 + position.milestone.patience) == ""
     told = stalled(position, 101.0 + position.milestone.patience)
     assert "weights 2/8" in told and "eager" in told
+    assert stalled(position, 103.0, patience=3.0) == ""
+    assert "no progress for 4 s after `weights 2/8`, where 3 s are enough: " in stalled(position, 104.0, patience=3.0)
+    assert stalled(Position(milestones.COMPLETE), 1e6, patience=3.0) == ""
 
 
 def target(name: str, host: str = "p1", port: int | None = 7100, container: str = "box") -> Target:

@@ -8,10 +8,16 @@ misses=0 still=0 before='' told=''
 mkdir -p "$part" "$(dirname "$list")" || exit 73
 scratch=$(mktemp -d) || exit 73
 keeper=
-waiting() { moved; }
+rounds=0
+waiting() { moved; here; }
+here() { # tell the other host now and then that somebody is still there: a checksum of many GB takes minutes
+  rounds=$((rounds + 1))
+  [ "$((rounds % 10))" -ne 0 ] || (ask here 0 && hang_up) 2>/dev/null
+}
 meanwhile() { # say how far it is; end a transfer in which nothing has moved for a minute
   now=$(du -sb "$folder" | cut -f1)
   moved
+  here
   if [ "$now" = "$before" ]; then still=$((still + 1)); else still=0; fi
   before=$now
   if [ "$still" -ge 30 ] && [ -s "$scratch/cat" ]; then kill "$(cat "$scratch/cat")" 2>/dev/null; still=0; fi

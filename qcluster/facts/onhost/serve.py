@@ -4,7 +4,8 @@ usage: serve.py FOLDER LIST DIR ADDRESS JOB IDLE TIMES
 
 LIST has lines `sha256 size stamp name`; a file that is not whole yet is answered with 503, for it may still arrive.
 DIR/token is the token, DIR/port gets the port. JOB is the folder of the job that fills FOLDER: where that has failed,
-the answer is 410. It ends when TIMES hosts have said that they have everything, or when nobody asks for IDLE seconds.
+the answer is 410. It ends when TIMES hosts have said that they have everything, or when nobody asks, and nothing is
+being sent, for IDLE seconds: who waits or only adds up checksums asks for /here.
 """
 
 from __future__ import annotations
@@ -40,12 +41,24 @@ class Server(ThreadingHTTPServer):
         self.since = time.time()
         self.asked = time.monotonic()
         self.happy = 0
+        self.sending = 0
+        self.counting = threading.Lock()
 
     def end_when_idle(self, seconds: float) -> None:
         """Runs in a thread of its own."""
-        while time.monotonic() - self.asked < seconds:
+        while not self.idle(seconds):
             time.sleep(1)
         self.shutdown()
+
+    def idle(self, seconds: float) -> bool:
+        """Whether nobody collects any more. A large file may take longer than that, in one request."""
+        return not self.sending and time.monotonic() - self.asked >= seconds
+
+    def sends(self, more: int) -> None:
+        """One transfer more, or one fewer."""
+        with self.counting:
+            self.sending += more
+            self.asked = time.monotonic()
 
     def rows(self) -> list[tuple[str, int, str]]:
         """(sha256, size, name) of every file; none where the list is not there yet."""
@@ -66,7 +79,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """`/list`, `/N` (the file in line N, from 0, with Range), `/done`."""
+    """`/list`, `/N` (the file in line N, from 0, with Range), `/here` (somebody is still there), `/done`."""
 
     server: Server
     timeout = 60
@@ -85,6 +98,8 @@ class Answer(BaseHTTPRequestHandler):
             self.server.happy += 1
             if self.server.happy >= self.server.wanted.times:
                 threading.Thread(target=self.server.shutdown).start()
+        elif self.path == "/here":
+            self.say(200)
         elif self.path == "/list":
             rows = self.server.rows()
             text = "".join(f"{checksum} {size} {name}\n" for checksum, size, name in rows)
@@ -113,10 +128,13 @@ class Answer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(size - first))
         self.end_headers()
         self.wfile.flush()
-        if first < size:
-            with path.open("rb") as file:
-                self.connection.sendfile(file, first)
-        self.server.asked = time.monotonic()
+        self.server.sends(1)
+        try:
+            if first < size:
+                with path.open("rb") as file:
+                    self.connection.sendfile(file, first)
+        finally:
+            self.server.sends(-1)
 
     def say(self, code: int, body: bytes = b"") -> None:
         """A short answer."""
