@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,15 @@ class Registry:
         if self._process:
             end(self._process)
             self._process = None
+
+    def weight(self, reference: str) -> int:
+        """Bytes of the layers of an image that was pushed, as its manifest lies on the registry's disk."""
+        repository, _, tag = reference.partition("/")[2].rpartition(":")
+        store = self.folder / "registry/docker/registry/v2"
+        link = store / "repositories" / repository / "_manifests/tags" / tag / "current/link"
+        kind, _, digest = link.read_text().partition(":")
+        manifest = json.loads((store / "blobs" / kind / digest[:2] / digest / "data").read_bytes())
+        return sum(int(layer["size"]) for layer in manifest["layers"])
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

@@ -109,6 +109,15 @@ class Controller:
             )
         )
 
+    @property
+    def ssh(self) -> str:
+        return f"-o UserKnownHostsFile={self.cluster.known_hosts}"
+
+    @property
+    def impatient(self) -> dict[str, str]:
+        """A cable that is out is noticed after 12 s, not after 40."""
+        return {"ansible_ssh_common_args": f"{self.ssh} -o ServerAliveInterval=3"}
+
     def colleague(self) -> Controller:
         """Another operator: the same hosts and inventory from a directory of their own."""
         folder = self.folder / "colleague"
@@ -117,10 +126,11 @@ class Controller:
 
     def inventory(self, **changes: str) -> Path:
         """1P1D over the two hosts, with a few NPUs each so that 2 cores carry it."""
-        variables = {"deployment": "real", "npus": "[0, 1, 2, 3]", "dp": "2", "tp": "2", **LIMITS, **changes}
+        sizes = {"npus": "[0, 1, 2, 3]", "dp": "2", "tp": "2"}
+        variables = {"deployment": "real", "ansible_ssh_common_args": self.ssh, **sizes, **LIMITS, **changes}
         lines = [f"    {name}: {value}" for name, value in variables.items()]
         path = self.folder / "real.yaml"
-        path.write_text(INVENTORY.format(key=self.cluster.key, known=self.cluster.known_hosts, vars="\n".join(lines)))
+        path.write_text(INVENTORY.format(key=self.cluster.key, vars="\n".join(lines)))
         return path
 
 
@@ -132,7 +142,6 @@ all:
   vars:
     ansible_user: root
     ansible_ssh_private_key_file: {{key}}
-    ansible_ssh_common_args: -o UserKnownHostsFile={{known}}
     model: Qwen3.5-27B-w8a8
     hardware: a3
     registries: ["{REGISTRY}/ascend"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from remote_control import Controller
 
@@ -15,9 +17,11 @@ def without_image(controller: Controller) -> None:
 def test_a_registry_that_is_down_is_named_and_up_goes_on_when_it_is_back(controller: Controller) -> None:
     inventory = str(controller.inventory())
     without_image(controller)
-    with controller.cluster.registry.stopped():
+    node = controller.cluster.machines["node-2"]
+    with controller.cluster.registry.stopped(), node.little_room("/var/lib/docker", 20_000):
         ran = controller.run("up", inventory, "--yes", "--skip-network")
     assert ran.exit == 1, ran.text
+    assert re.search(r"the size of \S+:v0.23.0-a3 is unknown \(.*connection refused\) and 20.5 MB are free in", ran.err)
     assert "the registry cannot be reached (put a reachable mirror first in `registries`" in ran.err
     assert all(machine.containers == [] for machine in controller.cluster.machines.values())
     ran = controller.run("up", inventory, "--yes", "--skip-network")
