@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,14 +68,6 @@ def make(directory: Path, hosts: Sequence[LabHost]) -> LabSite:
     for name in lab.hosts:
         link(lab, name)
     return LabSite(lab)
-
-
-def until(done: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something that a process of its own brings about."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def is_root() -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from qcluster.cli import host_journal
 from qcluster.cli.host_journal import HostJournal
@@ -45,13 +44,6 @@ class Lost(LocalTransport):
     def run(self, command: Command, on_output: OnOutput | None = None) -> Outcome:
         self.runs += 1
         raise UnreachableError("p1", "gone")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def written(folder: Path, times: int = 1) -> None:

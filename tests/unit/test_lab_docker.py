@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_site import LabSite, make, until
+from lab_site import LabSite, make
+from waiting import until
 
 from qcluster.lab.layout import LabHost
 from qcluster.lab.tools.boxes.template import TemplateError, render

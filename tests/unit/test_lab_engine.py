@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_site import LabSite, make, until
+from lab_site import LabSite, make
+from waiting import until
 
 from qcluster.lab.layout import LabHost
 from qcluster.lab.tools import here
@@ -256,17 +257,16 @@ def test_an_engine_dies_while_starting(site: LabSite, fault: str, said: str) -> 
     other.end()
 
 
+def group_of_two(site: LabSite) -> tuple[str, ...]:
+    """The flags that both ranks of a MoE group have."""
+    meeting = ("--data-parallel-address", site.address("p"), "--data-parallel-rpc-port", "12321")
+    return ("--data-parallel-size", "2", *meeting)
+
+
 def test_a_moe_group_waits_for_all_its_ranks(site: LabSite) -> None:
     moe = site.lab.root("p") / "home/w/config.json"
     moe.write_text(json.dumps({"model_type": "qwen3_moe", "num_experts": 8, "lab_weights_gb": 30}))
-    flags = (
-        "--data-parallel-size",
-        "2",
-        "--data-parallel-address",
-        site.address("p"),
-        "--data-parallel-rpc-port",
-        "12321",
-    )
+    flags = group_of_two(site)
     first = Started(site, "p", *flags, "--data-parallel-rank", "0", ASCEND_RT_VISIBLE_DEVICES="0,1")
     until(lambda: "init engine" in first.text)
     assert "Application startup complete." not in first.text
@@ -306,14 +306,7 @@ def test_a_rank_over_two_hosts_waits_for_both(site: LabSite) -> None:
 def test_a_group_that_does_not_come_together(site: LabSite) -> None:
     moe = site.lab.root("p") / "home/w/config.json"
     moe.write_text(json.dumps({"model_type": "qwen3_moe", "num_experts": 8}))
-    flags = (
-        "--data-parallel-size",
-        "2",
-        "--data-parallel-address",
-        site.address("p"),
-        "--data-parallel-rpc-port",
-        "12321",
-    )
+    flags = group_of_two(site)
     engine = Started(site, "p", *flags, "--data-parallel-rank", "0", VLLM_ENGINE_READY_TIMEOUT_S="1")
     assert engine.exit() == 1
     assert "Timed out waiting for engine core processes to start" in engine.text

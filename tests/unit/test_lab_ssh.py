@@ -15,7 +15,8 @@ from typing import Any
 import paramiko
 import pytest
 from click.testing import CliRunner
-from lab_site import make, until
+from lab_site import make
+from waiting import until
 
 from qcluster.cli.lab import ensure_lab, lab
 from qcluster.errors import InputError

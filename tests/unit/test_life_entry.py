@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from life_stand import ROOT, call, document, variables
+from waiting import until
 
 from qcluster.modules.engine_container import EngineContainer, run_argv, wanted
 
@@ -128,13 +128,6 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     yield begin
     for one in open_stages:
         one.end()
-
-
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def alive(group: int) -> bool:

@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from life_stand import INVENTORY, call, document, variables
+from waiting import until
 
 from qcluster.engine.dressed import Dress, Dressed
 from qcluster.facts import host
@@ -95,13 +95,6 @@ class Native:
 
 def _defaults(module: Module) -> dict[str, Any]:
     return {name: option.default for name, option in module.spec.options.items()}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def count(group: int) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import runpy
 import signal
 import sys
-import time
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from qcluster.engine.dressed import Dress, Dressed
 from qcluster.facts import jobs, streaming
@@ -87,13 +89,6 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
     made.fill("p1")
     yield made
     made.end()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def arrived(hosts: Hosts, host: str) -> dict[str, bytes]:
@@ -183,3 +178,29 @@ def test_a_source_that_failed_itself_says_so(hosts: Hosts) -> None:
     (hosts.folder / "p1" / "receive" / "exit").write_text("1\n")
     outcome = hosts.receive("d1", "p1", port, token)
     assert outcome.exit == streaming.CUT_OFF and "p1 has not got them either" in outcome.out
+
+
+def test_a_server_that_nobody_collects_from_ends(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "IDLE", 1)
+    hosts.serve("p1", hosts.weights("p1") / ".manifest")
+    until(lambda: (hosts.folder / "p1" / "serve" / "exit").exists())
+
+
+def test_who_sends_or_is_asked_is_not_idle(tmp_path: Path) -> None:
+    serve = runpy.run_path(str(Path(streaming.__file__).parent / "onhost" / "serve.py"))
+    (tmp_path / "list").write_text("")
+    server = serve["Server"]("127.0.0.1", serve["Wanted"](tmp_path, tmp_path / "list", tmp_path, "token", 1))
+    server.asked -= 9
+    assert server.idle(5)
+    server.sends(1)
+    server.asked -= 9
+    assert not server.idle(5), "a transfer goes on"
+    server.sends(-1)
+    assert not server.idle(5)
+    port = str(server.server_address[1])
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.asked -= 9
+    assert code(port, "here", "wrong") == 403 and code(port, "here", "token") == 200
+    assert not server.idle(5)
+    server.shutdown()
+    server.server_close()

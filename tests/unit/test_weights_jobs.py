@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from waiting import until
 
 from qcluster.engine.dressed import Dress, Dressed
 from qcluster.facts import jobs, weights
@@ -35,13 +35,6 @@ def program_file(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n" + text)
     path.chmod(0o755)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def fetch(folder: Path, **more: str) -> Outcome:

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from qcluster.facts.onhost import program
 
@@ -74,13 +75,6 @@ def holders(tmp_path: Path) -> Iterator[Holders]:
     made = Holders(tmp_path)
     yield made
     made.end()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def killed(holders: Holders) -> None:
