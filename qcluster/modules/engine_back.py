@@ -16,7 +16,7 @@ from qcluster.modules.agreement import agreement
 from qcluster.modules.asking import Endpoint, Scene
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.deployment_record import newest, records
-from qcluster.modules.proxy_members import members, tell
+from qcluster.modules.proxy_list import ROLES, give, listed
 from qcluster.modules.smoke import prove
 from qcluster.modules.streams import note
 from qcluster.secret import Secret
@@ -100,14 +100,16 @@ def _dead(call: Call, reach: Reach, member: Member) -> str:
 
 
 def _listed(call: Call, reach: Reach, back: Sequence[Member], key: Secret | None) -> None:
-    """The proxy was told to send elsewhere; now it gets them back (it drops doubles)."""
-    proxy = call.variables["qcluster_plan"]["proxy"]
-    if not proxy or proxy["kind"] != TOLD or not members(reach, proxy):
+    """The proxy was told to send elsewhere; now it gets them back."""
+    plan = call.variables["qcluster_plan"]
+    proxy = plan["proxy"]
+    if not proxy or proxy["kind"] != TOLD or not listed(reach, proxy, key):
         return
-    for role in ("prefill", "decode"):
-        ends = [f"{one['address']}:{one['port']}" for one in _served(back) if one["role"] == role]
-        if ends:
-            tell(reach, proxy, "add", {"type": role, "instances": ends}, key)
+    give(reach, plan, {role: _ends(back, role) for role in ROLES}, key, 60)
+
+
+def _ends(back: Sequence[Member], role: str) -> tuple[str, ...]:
+    return tuple(f"{one['address']}:{one['port']}" for one in _served(back) if one["role"] == role)
 
 
 def _proven(call: Call, reach: Reach, hosts: tuple[Sequence[Member], Sequence[Member]], key: Secret | None) -> str:

@@ -14,7 +14,8 @@ from lab_site import LabSite, make
 from qcluster.lab.layout import LabHost
 from qcluster.lab.tools import httpd
 from qcluster.lab.tools.httpd import Request, Response, document
-from qcluster.lab.tools.proxy import DEFAULTS, Proxy, Usage, arguments
+from qcluster.lab.tools.proxy import Proxy
+from qcluster.lab.tools.proxy_arguments import DEFAULTS, Usage, arguments
 from qcluster.lab.tools.proxy_layerwise import Layerwise
 from qcluster.lab.tools.router import Router
 
@@ -96,20 +97,39 @@ def test_a_dead_decode_node_is_an_empty_200_and_a_dead_prefill_node_500(
     assert json.loads(proxy(Request("GET", "/healthcheck", {}, b"")).body)["status"] == "ok"
 
 
+def joined() -> None:
+    for thread in threading.enumerate():
+        if thread.name.endswith(("(_add)", "(_finalize)")):
+            thread.join(10)
+
+
 def test_instances_are_removed_and_added(site: LabSite, backends: dict[str, Backend]) -> None:
     proxy = Proxy(read(backends, site.address("h")))
-    name = f"{site.address('h')}:{backends['d0'].port}"
-    counts = json.loads(post(proxy, "/instances/remove", type="decode", instances=[name])[1])
-    assert counts["decode_instances"] == 1
+    names = [f"{site.address('h')}:{backends[name].port}" for name in ("d0", "d1")]
+    told = json.loads(post(proxy, "/instances/remove", type="decode", instances=names[0])[1])
+    assert told["current_decode_instances"] == names[1:]
     assert json.loads(post(proxy, "/v1/completions", prompt="x")[1])["choices"][0]["text"] == "d1"
-    proxy._add("decode", proxy.servers["decode"][0])
-    assert len(proxy.servers["decode"]) == 1
-    post(proxy, "/instances/add", type="decode", instances=[name])
-    for thread in threading.enumerate():
-        if thread.name.endswith("(_add)"):
-            thread.join(10)
-    assert len(proxy.servers["decode"]) == 2
+    told = json.loads(post(proxy, "/instances/add", type="decode", instances=names)[1])
+    assert told["message"] == f"Instances {names} are waiting to be added." and len(proxy.servers["decode"]) == 1
+    joined()
+    assert {server.key for server in proxy.servers["decode"]} == set(names), "no doubles"
     assert post(proxy, "/instances/add", type="nothing", instances=[])[0] == 400
+
+
+def test_while_requests_run_who_leaves_is_only_marked_and_cannot_be_added(
+    site: LabSite, backends: dict[str, Backend]
+) -> None:
+    proxy = Proxy(read(backends, site.address("h")))
+    name = f"{site.address('h')}:{backends['d0'].port}"
+    proxy._count(1)
+    told = json.loads(post(proxy, "/instances/remove", type="decode", instances=[name])[1])
+    assert "isolated and waiting" in told["message"] and name in told["current_decode_instances"]
+    post(proxy, "/instances/add", type="decode", instances=[name])
+    post(proxy, "/v1/completions", prompt="x")
+    assert [len(backends[one].seen) for one in ("d0", "d1")] == [0, 1]
+    proxy._count(-1)
+    joined()
+    assert [server.port for server in proxy.servers["decode"]] == [backends["d1"].port], "gone with the last request"
 
 
 def test_the_layerwise_variant_has_no_instances(site: LabSite, backends: dict[str, Backend]) -> None:

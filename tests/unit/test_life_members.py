@@ -20,7 +20,8 @@ from qcluster.errors import InputError
 from qcluster.events import Event, Progress
 from qcluster.inventory import load
 from qcluster.lab.tools import httpd
-from qcluster.lab.tools.proxy import DEFAULTS, Proxy
+from qcluster.lab.tools.proxy import Proxy
+from qcluster.lab.tools.proxy_arguments import DEFAULTS
 from qcluster.modules.base import Call, Reach, Report
 from qcluster.modules.proxy_members import proxy_members
 from qcluster.secret import Secret
@@ -91,8 +92,9 @@ class Stand:
         return proxy_members.run(Call("h", given, {"qcluster_plan": plan}, check=check), reach)
 
     def listed(self) -> set[str]:
-        ports = {f"{PLACE}:{one.port}": name for name, one in self.engines.items()}
-        return {ports[server.key] for known in self.proxy.servers.values() for server in known if not server.tainted}
+        """Whom it sends to, by port: an address may be spelled in several ways."""
+        ports = {one.port: name for name, one in self.engines.items()}
+        return {ports[server.port] for known in self.proxy.servers.values() for server in known if not server.tainted}
 
     def close(self) -> None:
         for one in (self.server, *(engine.server for engine in self.engines.values())):
@@ -127,7 +129,7 @@ def test_one_joins_and_another_leaves_though_the_count_stays(stand: Stand) -> No
 def test_one_that_does_not_answer_is_not_waited_for_for_ever_and_nobody_is_removed(stand: Stand) -> None:
     stand.engines["d2"].server.shutdown(socket.SHUT_RDWR)
     report = stand.call(("p0", "d2"), wait=0)
-    assert "does not take decode instances" in report.failed
+    assert f"does not take {PLACE}:{stand.engines['d2'].port}" in report.failed
     assert stand.listed() == {"p0", "d0", "d1"}
     assert len(stand.members.read_text().splitlines()) == 3, "the next run tries again"
 
@@ -144,6 +146,29 @@ def test_a_replaced_host_gets_its_own_back_and_no_new_ones(stand: Stand) -> None
     report = stand.call(("p0", "d0", "d1", "d2"), only=["d1"])
     assert report.changed and not report.failed
     assert stand.listed() == {"p0", "d0", "d1"}, "d2 is not up yet"
+
+
+def test_under_load_a_replaced_host_is_sent_to_again_under_another_spelling(stand: Stand) -> None:
+    """The proxy keeps whom it is told to remove on its list while any request runs, and ignores who is listed."""
+    stand.proxy._count(1)
+    for spelling in (f"{PLACE}", "0x7f000301", "0x07f000301"):
+        assert spelling in [server.host for server in stand.proxy.servers["decode"] if not server.tainted]
+        assert stand.call(("p0", "d0", "d1"), without=["d1"], drain=0).changed
+        assert stand.listed() == {"p0", "d0"}
+        report = stand.call(("p0", "d0", "d1"), only=["d1"])
+        assert report.changed and not report.failed
+        assert stand.listed() == {"p0", "d0", "d1"}
+    assert not stand.call(("p0", "d0", "d1")).changed, "`up` sees that nobody is missing"
+    assert sorted(stand.members.read_text().splitlines()) == sorted(map(stand.line, ("p0", "d0", "d1")))
+    assert stand.call(("p0", "d0")).changed
+    assert stand.listed() == {"p0", "d0"}, "it leaves in every spelling"
+
+
+def test_what_an_interrupted_restart_took_out_under_load_is_given_back(stand: Stand) -> None:
+    stand.proxy._count(1)
+    stand.call(("p0", "d0", "d1"), without=["d1"], drain=0)
+    assert stand.call(("p0", "d0", "d1")).changed
+    assert stand.listed() == {"p0", "d0", "d1"}
 
 
 def two_decodes(text: str = INVENTORY) -> str:

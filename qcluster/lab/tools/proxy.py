@@ -1,7 +1,8 @@
 """Simulation of vllm-ascend's `load_balance_proxy_server_example.py`, with its habits and its bugs.
 
 Retries go to the same server, a failed server's score is released at once (so it looks idle), `/healthcheck` asks
-nobody, and a decode node that fails yields HTTP 200 with an empty body.
+nobody, and a decode node that fails yields HTTP 200 with an empty body. While requests run, a server that is removed is
+only tainted; adding one that is listed does nothing, tainted or not.
 """
 
 from __future__ import annotations
@@ -18,30 +19,15 @@ from typing import Any
 
 from qcluster.lab.tools import here, httpd
 from qcluster.lab.tools.httpd import Reply, Request, Response, document
+from qcluster.lab.tools.proxy_arguments import Usage, arguments
+
+TAINTED = 1e15
+"""Priority of a server that is to go: it gets something only where all are."""
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions")
 BEFORE_PREFILL = {"do_remote_decode": True, "do_remote_prefill": False} | dict.fromkeys(
     ("remote_engine_id", "remote_block_ids", "remote_host", "remote_port")
 )
-LISTS = ("prefiller-hosts", "prefiller-ports", "decoder-hosts", "decoder-ports")
-DEFAULTS = {
-    "port": ["8000"],
-    "host": ["localhost"],
-    "prefiller-hosts": ["localhost"],
-    "prefiller-ports": ["8001"],
-    "decoder-hosts": ["localhost"],
-    "decoder-ports": ["8002"],
-    "max-retries": ["3"],
-    "retry-delay": ["0.001"],
-    "max-waiting-retries": ["3"],
-    "waiting-retry-interval": ["10"],
-    "workers": ["1"],
-    "log-level": ["INFO"],
-}
-
-
-class Usage(Exception):
-    """argparse's complaint."""
 
 
 class Server:
@@ -63,7 +49,7 @@ class Server:
 
     @property
     def priority(self) -> float:
-        return self.active + 0.3 * self.kv
+        return TAINTED if self.tainted else self.active + 0.3 * self.kv
 
 
 class Proxy:
@@ -76,6 +62,7 @@ class Proxy:
             "decode": _servers(arguments["decoder-hosts"], arguments["decoder-ports"]),
         }
         self.lock = threading.Lock()
+        self.awaited: set[str] = set()
         self.requests = 0
 
     def __call__(self, request: Request) -> Response:
@@ -105,60 +92,93 @@ class Proxy:
             return document({"error": f"Unsupported instance type: {kind}"}, 400)
         named = [Server(name.rpartition(":")[0], int(name.rpartition(":")[2])) for name in names]
         if request.path == "/instances/add":
-            for server in named:
-                threading.Thread(target=self._add, args=(kind, server), daemon=True).start()
-            return document({"message": f"Instances {names} are being checked.", **self._counts()})
-        self._taint(kind, {server.key for server in named})
-        return document({"message": f"remove {kind} instances: {names}.", **self._counts()})
+            message = self._await(kind, named)
+        else:
+            message = self._remove(kind, {server.key for server in named})
+        return document({"message": message.format(names=names), **self._snapshot()})
+
+    def _snapshot(self) -> dict[str, list[str]]:
+        """Whoever is listed, tainted or not."""
+        with self.lock:
+            return {
+                f"current_{kind}_instances": [f"{one.host}:{one.port}" for one in known]
+                for kind, known in self.servers.items()
+            }
+
+    def _await(self, kind: str, named: list[Server]) -> str:
+        with self.lock:
+            known = {one.key for one in self.servers[kind]} | self.awaited
+            new = [server for server in named if server.key not in known]
+            self.awaited |= {server.key for server in new}
+        for server in new:
+            threading.Thread(target=self._add, args=(kind, server), daemon=True).start()
+        return "Instances {names} are waiting to be added." if new else f"add {kind} instances: {{names}}."
 
     def _add(self, kind: str, server: Server) -> None:
         """Ask for its models a few times; an engine that does not answer is dropped without a word."""
         tries, interval = self.waiting
-        for _ in range(tries):
-            with contextlib.suppress(OSError):
-                if httpd.status(server.address, "/v1/models", _authorization()) in (200, 401):
-                    with self.lock:
-                        if server.key not in {known.key for known in self.servers[kind]}:
-                            self.servers[kind].append(server)
-                    return
-            time.sleep(interval)
-
-    def _taint(self, kind: str, keys: set[str]) -> None:
+        found = any(self._answers(server, interval if again else 0) for again in range(tries))
         with self.lock:
-            for server in self.servers[kind]:
-                server.tainted = server.tainted or server.key in keys
-        self._sweep()
+            self.awaited.discard(server.key)
+            if found:
+                self.servers[kind].append(server)
 
-    def _sweep(self) -> None:
-        """A tainted server goes when nothing is in flight on it."""
+    def _answers(self, server: Server, after: float) -> bool:
+        time.sleep(after)
+        with contextlib.suppress(OSError):
+            return httpd.status(server.address, "/v1/models", _authorization()) in (200, 401)
+        return False
+
+    def _remove(self, kind: str, keys: set[str]) -> str:
+        """At once where no request runs; else it waits for a look that finds none."""
         with self.lock:
+            gone = [server for server in self.servers[kind] if server.key in keys]
+            for server in gone:
+                server.tainted = True
+            if busy := self.requests > 0:
+                threading.Thread(target=self._finalize, daemon=True).start()
+        if not busy:
+            self._sweep()
+        return "Instances {names} are isolated and waiting to be removed." if busy else f"remove {kind}: {{names}}."
+
+    def _finalize(self) -> None:
+        while not self._sweep():
+            time.sleep(self.waiting[1])
+
+    def _sweep(self) -> bool:
+        """Tainted servers go when no request runs. Returns whether none is left."""
+        with self.lock:
+            if self.requests > 0:
+                return False
             for kind, known in self.servers.items():
-                self.servers[kind] = [one for one in known if not (one.tainted and one.active <= 0)]
+                self.servers[kind] = [one for one in known if not one.tainted]
+            return True
 
     def _pick(self, kind: str, score: float) -> Server:
         with self.lock:
-            free = [server for server in self.servers[kind] if not server.tainted]
-            if not free:
+            if not self.servers[kind]:
                 raise OSError(f"no {kind} instance is left")
-            chosen = min(free, key=lambda server: server.priority)
+            chosen = min(self.servers[kind], key=lambda server: server.priority)
             chosen.active += score
             return chosen
 
     def _release(self, server: Server, score: float) -> None:
         with self.lock:
             server.active -= score
-        if server.tainted:
-            self._sweep()
+
+    def _count(self, more: int) -> None:
+        with self.lock:
+            self.requests += more
 
     def _complete(self, request: Request) -> Response:
         body = request.json()
         ident = request.headers.get("x-request-id") or os.urandom(8).hex()
-        self.requests += 1
+        self._count(1)
         try:
             asked = {**body, "kv_transfer_params": BEFORE_PREFILL}
             params = self._prefill(request.path, asked, len(request.body), ident)
         except OSError as error:
-            self.requests -= 1
+            self._count(-1)
             return Response(500, str(error).encode() or b"Internal Server Error", "text/plain; charset=utf-8")
         onward = {**body, "kv_transfer_params": params} if params else body
         kind = "text/event-stream; charset=utf-8" if body.get("stream") else "application/json"
@@ -181,18 +201,16 @@ class Proxy:
 
     def _decode(self, path: str, body: dict[str, Any], ident: str) -> Iterator[bytes]:
         """The headers are out already: whatever goes wrong now ends in an empty or cut body."""
-        score = float(len(json.dumps(body)))
+        score, server = float(len(json.dumps(body))), None
         try:
             server = self._pick("decode", score)
-        except OSError:
-            return
-        try:
             yield from self._send(server, path, body, ident, "streaming ").parts
         except OSError:
             return
         finally:
-            self.requests -= 1
-            self._release(server, score)
+            self._count(-1)
+            if server:
+                self._release(server, score)
 
     def _send(self, server: Server, path: str, body: dict[str, Any], ident: str, kind: str = "") -> Reply:
         """Up to `max-retries` attempts, all at the same server. 4xx is retried like anything else."""
@@ -225,35 +243,6 @@ def _servers(hosts: list[str], ports: list[str]) -> list[Server]:
 
 def log(text: str) -> None:
     here.say(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
-
-
-def arguments(words: list[str]) -> dict[str, list[str]]:
-    """As argparse reads them, with unambiguous beginnings. Raises Usage."""
-    found = {name: list(values) for name, values in DEFAULTS.items()}
-    at = 0
-    while at < len(words):
-        written, equals, value = words[at].partition("=")
-        name = _resolve(written)
-        values = [value] if equals else []
-        at += 1
-        while not equals and at < len(words) and not words[at].startswith("--"):
-            values.append(words[at])
-            at += 1
-        if not values or (len(values) > 1 and name not in LISTS):
-            raise Usage(f"argument --{name}: expected {'at least ' if name in LISTS else ''}one argument")
-        found[name] = values
-    for kind in ("prefiller", "decoder"):
-        if len(found[f"{kind}-hosts"]) != len(found[f"{kind}-ports"]):
-            raise ValueError(f"Number of {kind} hosts must match number of {kind} ports")
-    return found
-
-
-def _resolve(word: str) -> str:
-    names = [name for name in DEFAULTS if word.startswith("--") and f"--{name}".startswith(word)]
-    exact = [name for name in names if f"--{name}" == word] or names
-    if len(exact) != 1:
-        raise Usage(f"{'ambiguous option' if exact else 'unrecognized arguments'}: {word}")
-    return exact[0]
 
 
 def main(argv: list[str], kind: type[Proxy] = Proxy) -> None:

@@ -38,7 +38,7 @@ class Layerwise(proxy.Proxy):
     def _complete(self, request: Request) -> Response:
         body, ident = request.json(), os.urandom(8).hex()
         known = f"chatcmpl-{ident}" if "chat" in request.path else f"cmpl-{ident}-0"
-        self.requests += 1
+        self._count(1)
         self.asked[known] = (request.path, body, len(request.body), ident)
         onward = {"do_remote_decode": False, "do_remote_prefill": True, "metaserver": self.metaserver}
         kind = "text/event-stream; charset=utf-8" if body.get("stream") else "application/json"

@@ -10,7 +10,8 @@ from typing import Any
 
 from qcluster.lab.tools import here, httpd
 from qcluster.lab.tools.httpd import Request, Response, document
-from qcluster.lab.tools.proxy import COMPLETIONS, DEFAULTS, Proxy
+from qcluster.lab.tools.proxy import COMPLETIONS, Proxy
+from qcluster.lab.tools.proxy_arguments import DEFAULTS
 
 FLAGS = frozenset({"vllm-pd-disaggregation", "pd-disaggregation", "verbose"})
 REPEATED = ("prefill", "decode", "worker-urls")
