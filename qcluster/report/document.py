@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import IO, Any
 from xml.etree import ElementTree
 
@@ -16,30 +17,34 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no form for, not even escaped: a terminal's colours in a log line are enough to break a document."""
 
 
-class JsonReporter(Collector):
+class _Document(Collector, ABC):
+    """Writes `text()` when the run is over."""
+
+    def __init__(self, stream: IO[str]):
+        super().__init__()
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, RunFinished):
+            self._stream.write(self.text() + "\n")
+
+    @abstractmethod
+    def text(self) -> str: ...
+
+
+class JsonReporter(_Document):
     """Schema: docs/schemas/run.json."""
 
-    def __init__(self, stream: IO[str]):
-        super().__init__()
-        self._stream = stream
-
-    def __call__(self, event: Event) -> None:
-        super().__call__(event)
-        if isinstance(event, RunFinished):
-            self._stream.write(json.dumps(plain(self.run), indent=2, ensure_ascii=False) + "\n")
+    def text(self) -> str:
+        return json.dumps(plain(self.run), indent=2, ensure_ascii=False)
 
 
-class JunitReporter(Collector):
+class JunitReporter(_Document):
     """A test suite a play, a test case a task and host: what CI systems read. Schema: docs/schemas/junit.xsd."""
 
-    def __init__(self, stream: IO[str]):
-        super().__init__()
-        self._stream = stream
-
-    def __call__(self, event: Event) -> None:
-        super().__call__(event)
-        if isinstance(event, RunFinished):
-            self._stream.write(ElementTree.tostring(self._suites(), encoding="unicode") + "\n")
+    def text(self) -> str:
+        return ElementTree.tostring(self._suites(), encoding="unicode")
 
     def _suites(self) -> ElementTree.Element:
         root = ElementTree.Element("testsuites", name=f"qcluster {self.run.verb}", time=f"{self.run.elapsed:.3f}")

@@ -93,11 +93,11 @@ def launches(deployment: Deployment, everyone: Sequence[Slot], problems: list[Pr
     below: dict[tuple[str, str], Recommended] = {}
     found = []
     for slot in everyone:
-        seat = (slot.placement.host.name, slot.placement.role)
-        if seat not in below:
-            below[seat] = recommended(deployment, slot.placement)
+        place = (slot.placement.host.name, slot.placement.role)
+        if place not in below:
+            below[place] = recommended(deployment, slot.placement)
         owned = [Layer("plan", _owned(deployment, slot)), Layer("plan", _kv(slot, firsts))]
-        found.append(_launch(slot, owned, below[seat], problems))
+        found.append(_launch(slot, owned, below[place], problems))
     return found
 
 

@@ -24,16 +24,16 @@ def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: 
     prefill = deployment.of("prefill")
     if not prefill or not deployment.of("decode"):
         return None
-    seat = _seat(deployment, prefill[0], problems)
-    address = seat.address
+    there = _placed(deployment, prefill[0], problems)
+    address = there.address
     settings = prefill[0].settings
-    port = _own(seat, "proxy_port", settings.proxy_port)
-    kind = _kind(_own(seat, "proxy_kind", settings.proxy_kind), settings.connector)
+    port = _own(there, "proxy_port", settings.proxy_port)
+    kind = _kind(_own(there, "proxy_kind", settings.proxy_kind), settings.connector)
     image = images(deployment, prefill[0])
-    if settings.container_runtime == "docker" and (own := _own(seat, "image", "")):
+    if settings.container_runtime == "docker" and (own := _own(there, "image", "")):
         image = (own,)
     return ProxyPlan(
-        host=seat.host.name,
+        host=there.host.name,
         address=address,
         port=port,
         kind=kind,
@@ -41,39 +41,39 @@ def proxy_plan(deployment: Deployment, instances: Sequence[Instance], problems: 
         image=image[0] if image else "",
         container=f"qcluster-{deployment.name}-proxy",
         labels={},
-        log=f"{state_dir(deployment.name, seat)}/logs/proxy.log",
+        log=f"{state_dir(deployment.name, there)}/logs/proxy.log",
         digest="",
         images=image,
     )
 
 
-def _own(seat: Placement, name: str, otherwise: Any) -> Any:
+def _own(there: Placement, name: str, otherwise: Any) -> Any:
     """What the proxy's host says, where it says something."""
-    said = name in seat.variables or (name == "proxy_kind" and "proxy" in seat.variables)
-    return getattr(seat.settings, name) if said else otherwise
+    said = name in there.variables or (name == "proxy_kind" and "proxy" in there.variables)
+    return getattr(there.settings, name) if said else otherwise
 
 
 def proxy_only(deployment: Deployment, hosts: Sequence[HostPlan]) -> Iterator[HostPlan]:
     """The proxy's host, where it serves nothing itself."""
-    seat = _seat(deployment, deployment.placements[0], []) if deployment.of("prefill") else None
-    if seat is None or seat.host.name in {host.name for host in hosts}:
+    there = _placed(deployment, deployment.placements[0], []) if deployment.of("prefill") else None
+    if there is None or there.host.name in {host.name for host in hosts}:
         return
     yield HostPlan(
-        name=seat.host.name,
-        address=seat.address,
-        nic=seat.settings.nic or "<fact:nic>",
+        name=there.host.name,
+        address=there.address,
+        nic=there.settings.nic or "<fact:nic>",
         hardware="",
         npus=(),
         roles=("proxy",),
-        state_dir=state_dir(deployment.name, seat),
-        weights_dir=weights_dir(seat),
+        state_dir=state_dir(deployment.name, there),
+        weights_dir=weights_dir(there),
         weights_shared=False,
         containers=(),
         digest="",
     )
 
 
-def _seat(deployment: Deployment, first: Placement, problems: list[Problem]) -> Placement:
+def _placed(deployment: Deployment, first: Placement, problems: list[Problem]) -> Placement:
     """The one host of group `proxy`, else the first prefill host."""
     group = deployment.inventory.groups.get("proxy")
     if group is None or not group.hosts:

@@ -42,7 +42,7 @@ class Advice:
 def advise(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
     """The smallest tp that holds weights and one request; the rest of the NPUs goes to dp."""
     if recipe.shape == "moe":
-        return _spread(recipe, variant, machine, wish)
+        return _advise_moe(recipe, variant, machine, wish)
     preset = _preset(recipe, machine, wish)
     tp = max(recipe.presets[preset].tp if preset else recipe.tp, _smallest_tp(recipe, variant, machine, wish))
     budget = estimate(recipe, variant, machine.hbm_gb, Spread(tp))
@@ -68,7 +68,7 @@ def _smallest_tp(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish
     return next(fitting, sizes[-1])
 
 
-def _spread(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
+def _advise_moe(recipe: Recipe, variant: Variant, machine: Hardware, wish: Wish) -> Advice:
     """One group over as few hosts as hold the experts and the requests; the smallest tp, as for a dense model."""
     found = None
     for hosts in range(1, MOST_HOSTS + 1):
