@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import click
@@ -14,12 +15,16 @@ from qcluster.serving.digest import TOLD
 from qcluster.serving.plan import ProxyPlan
 
 
-def consent(session: Session, yes: bool) -> bool:
+def consent(session: Session, yes: bool, meanwhile: Callable[[], None] = lambda: None) -> bool:
     """Whether running containers may be replaced: `--yes`, or the operator's word where something would stop.
 
-    Raises InputError where nobody can be asked. A host that does not answer is the run's business.
+    `meanwhile` is done while the hosts are asked. Raises InputError where nobody can be asked. A host that does not
+    answer is the run's business.
     """
-    stops = [] if yes else replaced(session)
+    with ThreadPoolExecutor(1) as pool:
+        looking = None if yes else pool.submit(replaced, session)
+        meanwhile()
+        stops = looking.result() if looking else []
     if not stops:
         return yes
     deaf = untold(session.plan.proxy) if session.plan else ""

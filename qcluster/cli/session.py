@@ -72,6 +72,8 @@ class Session:
     mask: Mask = field(default_factory=Mask)
     ways: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How each host is reached, but for secrets."""
+    books: dict[Path, Playbook] = field(default_factory=dict)
+    """Playbooks that were read while something else was waited for."""
 
     @property
     def fleet(self) -> Mapping[str, Transport]:
@@ -163,6 +165,12 @@ def load_playbook(playbook: Path, vault: Vault) -> Playbook:
     return engine.load(playbook, search=roots(Path.cwd()), read=vault.load)
 
 
+def read_ahead(session: Session, playbook: Path, flags: RunFlags) -> None:
+    """Read a playbook that is about to be run, once: half a second that can pass while hosts are asked."""
+    if playbook not in session.books:
+        session.books[playbook] = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
+
+
 def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, **options: Any) -> int:
     """Run one playbook with the operator's flags; reporters and journal listen. Returns the exit code.
 
@@ -172,7 +180,8 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     from qcluster.cli.host_journal import noted
 
     session.mask.learn(*secrets_known(session.inventory, flags.extra_vars))
-    book = load_playbook(playbook, vault_of(flags.vault_password_file, session.mask.learn))
+    read_ahead(session, playbook, flags)
+    book = session.books.pop(playbook)
     journal = None if flags.check else _journal(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     told = Told(lived())

@@ -13,7 +13,7 @@ from qcluster.cli.kept import RUNS
 from qcluster.cli.locks import unlocking
 from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.rerun import failed_before
-from qcluster.cli.session import Choice, Session, opened, run_playbook
+from qcluster.cli.session import Choice, Session, opened, read_ahead, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.errors import was_interrupted
 
@@ -54,7 +54,8 @@ def up(
         with unlocking(session, "up"):
             # without the flag the inventory's own variable counts
             network = {"skip_network": True} if skip_network else {}
-            extra = {"qcluster_yes": flags.check or consent(session, yes), **keyed(api_key), **network}
+            agreed = flags.check or consent(session, yes, lambda: read_ahead(session, plays, flags))
+            extra = {"qcluster_yes": agreed, **keyed(api_key), **network}
             _warn_of_others(session, flags.limit)
             code = run_playbook(session, "up", plays, flags, extra_vars=extra)
         if was_interrupted(code):
