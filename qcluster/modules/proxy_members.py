@@ -1,7 +1,8 @@
 """The running proxy lists exactly the instances of the plan: new ones are added, those that left are removed, and what
 an interrupted restart took out is given back.
 
-Only vllm-ascend's own proxy can be told (`/instances/add`, `/instances/remove`). Sources: field notes D40; facts §3.1.
+Only vllm-ascend's own proxy can be told (`/instances/add`, `/instances/remove`). Source:
+examples/disaggregated_prefill_v1/load_balance_proxy_server_example.py at v0.23.0.
 """
 
 from __future__ import annotations
