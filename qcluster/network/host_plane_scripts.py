@@ -20,6 +20,9 @@ time.sleep(float(sys.argv[2]))
 
 LISTEN = r"""
 address=$1; seconds=$2; image=$3; program=$4; shift 4
+# Nobody listens here longer than somebody reads there: a controller that is gone, however and whenever it went, ends
+# it all. So the first word to nobody must not end this shell before its listeners.
+trap '' PIPE HUP
 folder=$(mktemp -d "${TMPDIR:-/tmp}/qcluster-listen.XXXXXX")
 name=
 if command -v python3 >/dev/null; then
@@ -48,10 +51,8 @@ fi
 if [ "$held" != none ]; then
   tries=0
   until grep -q '^ready' "$folder/said" || [ "$tries" -ge 100 ]; do tries=$((tries + 1)); sleep 0.05; done
-  frame listen/ports 0 "$(cat "$folder/said")"
-  frame listen/handle 0 "$folder $name $held"
-  # Nobody listens here longer than somebody reads there: a controller that is gone, however it went, ends it all.
-  trap '' PIPE
+  frame listen/ports 0 "$(cat "$folder/said")" 2>/dev/null
+  frame listen/handle 0 "$folder $name $held" 2>/dev/null
   ticks=$((seconds * 5)); read=yes
   while [ -e "$folder" ] && [ "$ticks" -gt 0 ]; do
     frame listen/alive 0 '' 2>/dev/null || { read=; break; }

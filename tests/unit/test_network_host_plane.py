@@ -96,6 +96,19 @@ def test_listeners_end_with_the_connection_that_asked_for_them(path):
         again.bind(("127.0.0.1", port))
 
 
+def test_listeners_end_where_nobody_ever_reads_what_they_say(path, tmp_path):
+    """A run that is ended while they come up: the next one must find its ports free."""
+    (port,) = free_ports(1)
+    command = host_plane.listen(endpoints([], [port]).hosts["b"])
+    environment = {"PATH": path, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        process.communicate(command.stdin, timeout=30)
+    assert not list(tmp_path.glob("qcluster-listen.*"))
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", port))
+
+
 def test_a_host_without_any_tool(path):
     Path(path, "python3").unlink()
     topology = endpoints(free_ports(1), free_ports(1))
