@@ -20,6 +20,7 @@ from qcluster.events import (
     RunFinished,
     TaskStarted,
 )
+from qcluster.report.evidence import evidence, shown
 from qcluster.report.recap import recap, shared
 from qcluster.result import Diff, Status, TaskResult
 
@@ -96,14 +97,15 @@ class Lines:
         if self._worth(event.result) and not self._repeats(event) and not self._goes_without_saying(event):
             yield self._row(event.result, event.host, title)
             if not (event.result.bad and (event.uid, event.host) in self._items):  # its bad items have said why
-                yield from self._details(event.result)
+                yield from self._details(event)
 
     def _of_ItemFinished(self, event: ItemFinished) -> Iterator[str]:
         if event.result.bad:
             self._items.add((event.uid, event.host))
-        if self.style.verbosity >= 1 or event.result.bad:
+        told = self.style.everything and self._modules.get(event.uid) == "debug"
+        if self.style.verbosity >= 1 or event.result.bad or told:
             yield self._row(event.result, event.host, f"  item {event.label}")
-            yield from self._details(event.result)
+            yield from self._details(event)
 
     def _of_HostRetrying(self, event: HostRetrying) -> Iterator[str]:
         if self.style.verbosity >= 1:
@@ -160,15 +162,14 @@ class Lines:
         took = f"  {result.elapsed:.1f} s" if result.elapsed >= SLOW else ""
         return f"  {self.style.paint(f'{word:<11}', word)} {host:<12} {title}{took}"
 
-    def _details(self, result: TaskResult) -> Iterator[str]:
+    def _details(self, event: HostFinished | ItemFinished) -> Iterator[str]:
+        result = event.result
         if result.no_log:
             return
-        if result.bad and result.message:
-            yield from _indent(result.message.splitlines())
-        elif result.status is Status.OK and "msg" in result.values and self.style.everything:
-            yield from _indent(str(result.values["msg"]).splitlines())
-        if result.bad and not result.message:
-            yield from _indent(str(result.values.get("stderr", "")).splitlines()[-20:])
+        if result.bad:
+            yield from _indent(evidence(result))
+        elif self.style.everything:
+            yield from _indent(shown(result, debug=self._modules.get(event.uid) == "debug"))
         for diff in result.diffs:
             yield from _indent(unified(diff))
         if self.style.verbosity >= 2:

@@ -267,3 +267,40 @@ class Terminal(io.StringIO):
 def test_the_board_needs_a_real_terminal(environ: dict[str, str], live: bool) -> None:
     assert is_live(Terminal(), environ) is live
     assert is_live(io.StringIO(), environ) is False
+
+
+def one_task(result: TaskResult, module: str = "shell", style: Style | None = None) -> list[str]:
+    events: list[Event] = [
+        TaskStarted(1.5, "p", "try it", "t1", "site.yml:3", module),
+        HostFinished(2.0, "p", "try it", "t1", "a", result),
+    ]
+    return [line.strip() for line in lines(style or Style(), events)]
+
+
+def test_a_command_that_failed_is_told_with_its_code_and_the_end_of_what_it_wrote() -> None:
+    values = {"rc": 7, "stderr": "ls: no such file\n", "stdout": "\n".join(f"line {n}" for n in range(30))}
+    told = one_task(TaskResult("a", Status.FAILED, values, "non-zero return code"))
+    assert told[1:4] == ["non-zero return code (7)", "ls: no such file", "line 10"] and told[-1] == "line 29"
+    again = one_task(TaskResult("a", Status.FAILED, {"rc": 1, "stderr": "disk full"}, "cannot write\ndisk full"))
+    assert again[1:] == ["cannot write (1)", "disk full"], "nothing is said twice"
+    assert one_task(TaskResult("a", Status.FAILED, values, "m", no_log=True))[1:] == []
+
+
+def test_debug_shows_its_variable_as_json() -> None:
+    values = {"m": {"a": 1, "b": ["x"]}, "changed": False, "failed": False}
+    told = one_task(TaskResult("a", Status.OK, values), "debug")
+    assert told[1:] == ["m: {", '"a": 1,', '"b": [', '"x"', "]", "}"]
+    assert one_task(TaskResult("a", Status.OK, {"r.rc": 2}), "debug")[1:] == ["r.rc: 2"]
+    assert one_task(TaskResult("a", Status.OK, {"msg": ["one"]}), "debug")[1:] == ["[", '"one"', "]"]
+    assert one_task(TaskResult("a", Status.OK, values), "setup")[1:] == [], "what others found is for -vv"
+    assert one_task(TaskResult("a", Status.OK, {"s": Secret("hush")}), "debug")[1:] == ["s: ***"]
+
+
+def test_debug_in_a_loop_shows_each_item() -> None:
+    result = TaskResult("a", Status.OK, {"msg": "hi", "item": "x"})
+    events: list[Event] = [
+        TaskStarted(1.5, "p", "show", "t1", "site.yml:3", "debug"),
+        ItemFinished(2.0, "p", "show", "t1", "a", "x", result),
+    ]
+    assert [line.split() for line in lines(Style(), events)] == [["ok", "a", "item", "x"], ["hi"]]
+    assert lines(Style(quiet=True, everything=False), events) == []
