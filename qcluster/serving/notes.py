@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from qcluster.serving import catalogue
 from qcluster.serving.deployment import Deployment
+from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Instance, Note
 from qcluster.serving.situation import holds
 
@@ -21,9 +22,16 @@ def notes(deployment: Deployment, instances: Sequence[Instance], explain: str) -
 
 
 def _idle(deployment: Deployment, instances: Sequence[Instance]) -> Iterator[Note]:
+    for placement, what in idle(deployment, instances):
+        why = f"dp and tp of {placement.role} do not use them."
+        yield Note("idle-npus", f"{placement.host.name}: {what}.", why, "the inventory")
+
+
+def idle(deployment: Deployment, instances: Sequence[Instance]) -> Iterator[tuple[Placement, str]]:
+    """The placements whose NPUs are not all used, and how many are not."""
+    busy = {(one.host, npu) for one in instances for npu in one.devices}
     for placement in deployment.placements:
-        busy = {npu for one in instances if one.host == placement.host.name for npu in one.devices}
-        idle = [npu for npu in placement.settings.npus or () if npu not in busy]
-        if idle:
-            what = f"{placement.host.name}: {len(idle)} of {len(placement.settings.npus or ())} NPUs stay idle."
-            yield Note("idle-npus", what, f"dp and tp of {placement.role} do not use them.", "the inventory")
+        npus = placement.settings.npus or ()
+        unused = [npu for npu in npus if (placement.host.name, npu) not in busy]
+        if unused:
+            yield placement, f"{len(unused)} of {len(npus)} NPUs stay idle"

@@ -8,6 +8,7 @@ from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
 from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
 from qcluster.serving.memory import UTILIZATION, Budget, budget
+from qcluster.serving.notes import idle
 from qcluster.serving.options import number
 
 
@@ -108,12 +109,9 @@ def one_request_fits(subject: Subject) -> Iterator[Fault]:
 
 
 @rule("QC410", INFO, "no NPU stays idle", "seed, section 9.1", "dp: 1")
-def idle(subject: Subject) -> Iterator[Fault]:
-    for note in subject.plan.notes:
-        if note.id == "idle-npus":
-            name, _, what = note.what.partition(": ")
-            placement = next(one for one in subject.deployment.placements if one.host.name == name)
-            yield Fault(what.rstrip("."), "a larger dp, or npus", placement, "dp")
+def idle_npus(subject: Subject) -> Iterator[Fault]:
+    for placement, what in idle(subject.deployment, subject.plan.instances):
+        yield Fault(what, "a larger dp, or npus", placement, "dp")
 
 
 @rule("QC411", INFO, "A3 cards stay whole", "issue #8519", "npus: [0, 2, 4, 6]")
