@@ -7,16 +7,14 @@ of docs/schemas/verify-network.json and fails unless the network passes. It neve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcluster.events import Progress
-from qcluster.facts.frames import Patience
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
-from qcluster.network.dialogue import Dialogue
-from qcluster.network.document import document
-from qcluster.network.schedule import Effort
-from qcluster.network.topology import Topology, from_plan, without_plan
-from qcluster.network.verify import Wishes, verify
+
+if TYPE_CHECKING:  # a run that skips the network does without all of it
+    from qcluster.network.topology import Topology
+    from qcluster.network.verify import Wishes
 
 RETRIES = (0.3, 0.7, 1.5, 3.0)
 
@@ -42,6 +40,10 @@ class VerifyNetwork:
     )
 
     def run(self, call: Call, reach: Reach) -> Report:
+        from qcluster.network.dialogue import Dialogue
+        from qcluster.network.document import document
+        from qcluster.network.verify import verify
+
         dialogue = Dialogue(reach.fleet, reach.clock, reach.emit, reach.cancelled, _lost(call, reach))
         outcomes = verify(_topology(call, reach), dialogue, _wishes(call.args))
         report = document(outcomes, bool(call.args["allow_unknown"]))
@@ -59,6 +61,10 @@ def _lost(call: Call, reach: Reach) -> dict[str, str]:
 
 
 def _wishes(args: Mapping[str, Any]) -> Wishes:
+    from qcluster.facts.frames import Patience
+    from qcluster.network.schedule import Effort
+    from qcluster.network.verify import Wishes
+
     return Wishes(
         effort=Effort(full=args["full"], pairs=args["pairs"], budget=args["budget"]),
         patience=Patience(question=args["tool_timeout"], retries=tuple(args["busy_retries"])),
@@ -70,6 +76,8 @@ def _wishes(args: Mapping[str, Any]) -> Wishes:
 
 def _topology(call: Call, reach: Reach) -> Topology:
     """Who talks to whom, among the hosts of the play that are still in it."""
+    from qcluster.network.topology import from_plan, without_plan
+
     names = ("ip", "ansible_host", "hardware", "npus", "nic")
     variables = {
         host: {name: call.template(words[name]) for name in names if name in words}
