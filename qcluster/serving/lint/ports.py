@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qcluster.serving import catalogue
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, rule
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Subject, once, rule
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import PortUse
 from qcluster.serving.ports import MOVED_BY, meeting, overlaps, reserving, spans
 
+LAST_PORT = 65535
 EPHEMERAL = (32768, 60999)
 """Linux's default `net.ipv4.ip_local_port_range`."""
 
@@ -23,21 +24,16 @@ def place_of(subject: Subject, use: PortUse) -> Placement:
 @rule("QC301", ERROR, "no two processes share a port", "issue 5; issue #4725", "port_base: 7100 twice")
 def collision(subject: Subject) -> Iterator[Fault]:
     fixed = [use for use in subject.plan.ports if use.purpose != "adxl"]
-    seen: set[tuple[str, str]] = set()
-    for one, other in overlaps(fixed):
-        pair = (_owner(subject, one), _owner(subject, other))
-        if pair not in seen:
-            seen.add(pair)
-            what = f"{shown(one)} meets {shown(other)}"
-            variable = MOVED_BY.get(other.purpose, "port_base")
-            typed = one.purpose == other.purpose == "kv-handshake" and one.side == other.side
-            hint = 'kv_port: "{{ kv_port }}" in kv-transfer-config' if typed else f"another {variable} for one of them"
-            yield Fault(what, hint, place_of(subject, other), variable)
+    for one, other in once(overlaps(fixed), lambda pair: tuple(map(_kind, pair))):
+        what = f"{shown(one)} meets {shown(other)}"
+        variable = MOVED_BY.get(other.purpose, "port_base")
+        typed = one.purpose == other.purpose == "kv-handshake" and one.side == other.side
+        hint = 'kv_port: "{{ kv_port }}" in kv-transfer-config' if typed else f"another {variable} for one of them"
+        yield Fault(what, hint, place_of(subject, other), variable)
 
 
-def _owner(subject: Subject, use: PortUse) -> str:
-    """One finding a pair of roles, not one a pair of processes."""
-    return f"{use.host} {use.side} {use.purpose}"
+def _kind(use: PortUse) -> tuple[str, str, str]:
+    return use.host, use.side, use.purpose
 
 
 def shown(use: PortUse) -> str:
@@ -47,11 +43,9 @@ def shown(use: PortUse) -> str:
 
 @rule("QC302", ERROR, "ports end at 65535", "PR #12318", "kv_port: 65530")
 def beyond(subject: Subject) -> Iterator[Fault]:
-    told: set[str] = set()
-    for use in subject.plan.ports:
-        if use.last > 65535 and _owner(subject, use) not in told:
-            told.add(_owner(subject, use))
-            yield Fault(f"{shown(use)} lies beyond 65535", "", place_of(subject, use), MOVED_BY.get(use.purpose, ""))
+    for use in once((use for use in subject.plan.ports if use.last > LAST_PORT), _kind):
+        what = f"{shown(use)} lies beyond {LAST_PORT}"
+        yield Fault(what, "", place_of(subject, use), MOVED_BY.get(use.purpose, ""))
 
 
 @rule("QC303", WARNING, "ports outside of Mooncake's own range", "PR #6455; issue #14263", "kv_port: 30000")

@@ -8,11 +8,11 @@ To add one, write it into the file of its subject: `check.RULES` finds it there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from qcluster.serving import versions
 from qcluster.serving.deployment import Deployment
@@ -139,6 +139,18 @@ class Fault:
     at: Placement | None = None
     variable: str = ""
     where: tuple[str, int] | None = None
+
+
+T = TypeVar("T")
+
+
+def once(found: Iterable[T], kind: Callable[[T], object]) -> Iterator[T]:
+    """The first of each kind: a rule tells one finding a pair of roles, say, not one a pair of processes."""
+    seen: set[object] = set()
+    for one in found:
+        if kind(one) not in seen:
+            seen.add(kind(one))
+            yield one
 
 
 Check = Callable[[Subject], Iterator[Fault]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from qcluster.inventory.folding import told
 from qcluster.serving.catalogue import hardware
-from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, rule
+from qcluster.serving.lint.rule import ERROR, INFO, WARNING, Fault, Seat, Subject, once, rule
 from qcluster.serving.memory import UTILIZATION, Budget, budget
 from qcluster.serving.notes import idle
 from qcluster.serving.options import number
@@ -164,15 +164,15 @@ def ids_exist(subject: Subject) -> Iterator[Fault]:
 @rule("QC414", ERROR, "no NPU is used twice", "issue #2698", "p1 in prefill and decode")
 def shared_npus(subject: Subject) -> Iterator[Fault]:
     owners: dict[tuple[str, int], Seat] = {}
-    told: set[tuple[str, str, str]] = set()
-    for seat in subject.seats:
-        for npu in seat.instance.devices:
-            other = owners.setdefault((seat.instance.host, npu), seat)
-            key = (seat.instance.host, other.instance.role, seat.instance.role)
-            if other is not seat and key not in told:
-                told.add(key)
-                what = f"NPU {npu} of {key[0]} is used by {key[1]} and {key[2]}"
-                yield Fault(what, "give each role its own npus list", seat.placement, "npus")
+    uses = [(seat, npu) for seat in subject.seats for npu in seat.instance.devices]
+    twice = [(owners.setdefault((seat.instance.host, npu), seat), seat, npu) for seat, npu in uses]
+    for first, second, npu in once((use for use in twice if use[0] is not use[1]), _roles):
+        what = f"NPU {npu} of {first.instance.host} is used by {first.instance.role} and {second.instance.role}"
+        yield Fault(what, "give each role its own npus list", second.placement, "npus")
+
+
+def _roles(use: tuple[Seat, Seat, int]) -> tuple[str, str, str]:
+    return use[0].instance.host, use[0].instance.role, use[1].instance.role
 
 
 @rule("QC415", INFO, "graphs on decode", "seed, section 5.2", "enforce-eager: true")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from qcluster.serving.lint.ports import place_of, shown
-from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, rule
+from qcluster.serving.lint.rule import ERROR, WARNING, Fault, Neighbour, Subject, once, rule
 from qcluster.serving.placement import Placement
 from qcluster.serving.plan import Plan, PortUse
 from qcluster.serving.ports import MOVED_BY, meeting, spans_of
@@ -44,12 +44,7 @@ def _meetings(subject: Subject, shared: Shared) -> Iterator[tuple[PortUse, PortU
     """Ports that both use, one pair of each kind: not one a process."""
     mine = [use for use in subject.plan.ports if use.host == shared.name]
     theirs = [use for use in shared.neighbour.plan.ports if use.host == shared.other]
-    seen: set[tuple[str, ...]] = set()
-    for one, other in meeting(mine, theirs):
-        kind = (one.purpose, one.side, other.purpose, other.side)
-        if kind not in seen:
-            seen.add(kind)
-            yield one, other
+    return once(meeting(mine, theirs), lambda pair: tuple((use.purpose, use.side) for use in pair))
 
 
 def _random(one: PortUse, other: PortUse) -> bool:
