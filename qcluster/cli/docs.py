@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 
+from qcluster.cli.table import COMMANDS
 from qcluster.errors import InputError
 
 
@@ -16,7 +18,7 @@ from qcluster.errors import InputError
 @click.argument("name", required=False, metavar="[NAME]")
 def docs(name: str | None) -> None:
     """Print what NAME is: a role or a module with its arguments, a playbook keyword, an inventory variable, a lint rule
-    (QC101), a finding of verify-network, an entry of the diagnosis catalogue. Without NAME, list them all.
+    (QC101), a finding of verify-network, an entry of the diagnosis catalogue, a command. Without NAME, list them all.
     """
     for line in _page(name) if name else _contents():
         click.echo(line)
@@ -27,7 +29,11 @@ def _page(name: str) -> Iterator[str]:
     from qcluster.playbook import language
 
     folder = _role(name)
-    shown = [*(_role_page(name, folder) if folder else ()), *(_module_page(name) if table.known(name) else ())]
+    shown = [
+        *_command_page(name),
+        *(_role_page(name, folder) if folder else ()),
+        *(_module_page(name) if table.known(name) else ()),
+    ]
     for word in (word for word in language.KEYWORDS if word.name == name):
         shown.append(f"{name} (keyword of a {', '.join(sorted(word.where))}): {word.meaning}")
         shown += [f"  differs from Ansible: {word.difference}"] if word.difference else []
@@ -35,6 +41,11 @@ def _page(name: str) -> Iterator[str]:
     if not shown:
         raise InputError(f"{name}: nothing of that name is documented {_near(name, list(_known()))}".rstrip())
     return iter(shown)
+
+
+def _command_page(name: str) -> Iterator[str]:
+    if name in COMMANDS:
+        yield f"qcluster {name} (a command): {COMMANDS[name].help}\n  qcluster {name} --help names its options"
 
 
 def _call_page(name: str) -> Iterator[str]:
@@ -80,7 +91,7 @@ def _known() -> Iterator[str]:
     from qcluster.playbook import language
     from qcluster.report.pages import entry_pages
 
-    yield from (*_roles(), *table.names(), *(word.name for word in language.KEYWORDS), *SETTINGS)
+    yield from (*COMMANDS, *_roles(), *table.names(), *(word.name for word in language.KEYWORDS), *SETTINGS)
     yield from (*language.CALLS, *(word.name for word in CONNECTION))
     yield from (Path(path).stem for path in entry_pages())
 
@@ -99,14 +110,23 @@ def _contents() -> Iterator[str]:
     from qcluster.playbook import language
     from qcluster.report.pages import entry_pages
 
-    yield "roles:    " + ", ".join(_roles())
-    yield "modules:  " + ", ".join(table.names())
-    yield "keywords: " + ", ".join(sorted({word.name for word in language.KEYWORDS}))
-    yield "tasks and roles from elsewhere: " + ", ".join(language.CALLS)
-    yield "variables: " + ", ".join(SETTINGS)
-    yield "connection: " + ", ".join(word.name for word in CONNECTION)
+    yield from _names("commands", COMMANDS)
+    yield from _names("roles", _roles())
+    yield from _names("modules", table.names())
+    yield from _names("keywords", sorted({word.name for word in language.KEYWORDS}))
+    yield from _names("tasks and roles from elsewhere", language.CALLS)
+    yield from _names("variables", SETTINGS)
+    yield from _names("connection", (word.name for word in CONNECTION))
     for kind, paths in groupby(entry_pages(), key=lambda path: path.split("/")[0]):
-        yield f"{kind}: " + ", ".join(Path(path).stem for path in paths)
+        yield from _names(kind, (Path(path).stem for path in paths))
+    yield "one of them: qcluster docs NAME"
+
+
+def _names(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """A heading, and the names below it in lines that a terminal holds."""
+    yield f"{kind}:"
+    yield textwrap.fill(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    yield ""
 
 
 def _folders() -> tuple[Path, ...]:

@@ -152,4 +152,5 @@ def _pairs(text: str) -> dict[str, Any]:
     try:
         return dict(named(text))
     except ValueError as error:
-        raise InputError(f"--extra-vars {text!r}: {error}") from None
+        form = "a name is letters, digits and _; a JSON or YAML mapping and @FILE are taken too"
+        raise InputError(f"--extra-vars {text!r}: {error} ({form})") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @inventory_options
-@click.option("--json", "form", flag_value="json", help="The stable JSON form.")
-@click.option("--yaml", "form", flag_value="yaml", help="The same as YAML.")
-@click.option("--ports", "form", flag_value="ports", help="All ports of every host, with their owners.")
-@click.option("--explain", "form", flag_value="explain", help="Where each flag and variable comes from.")
-@click.option("--notes", "form", flag_value="notes", help="Departures from the seed document, with reasons.")
-@click.option("-v", "--verbose", "form", flag_value="details", help="Each process with its command line and variables.")
+@click.option("--json", is_flag=True, help="The stable JSON form.")
+@click.option("--yaml", is_flag=True, help="The same as YAML.")
+@click.option("--ports", is_flag=True, help="All ports of every host, with their owners.")
+@click.option("--explain", is_flag=True, help="Where each flag and variable comes from.")
+@click.option("--notes", is_flag=True, help="Departures from the seed document, with reasons.")
+@click.option("-v", "--verbose", is_flag=True, help="Each process with its command line and variables.")
 @click.option("--bash", "folder", type=click.Path(path_type=Path), help="Write the scripts that a person would run.")
 @click.option("--svg", "picture", type=click.Path(path_type=Path), help="Draw hosts, NPUs and links.")
 @click.option("--diff", "diff", is_flag=True, help="Compare with the running cluster.")
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 def plan(
     inventory_path: str | None,
     inventory_option: str | None,
-    form: str | None,
     folder: Path | None,
     picture: Path | None,
     **rest: Any,
 ) -> int:
     """Show every process a deployment will have, before any host is touched."""
     choice = Choice(inventory_path, inventory_option, extra_vars=parse_extra(rest["extra"]))
+    form = _form(rest)
     if rest["diff"]:
         return _diff(choice, form == "json", not rest["no_lint"])
     made = _made(choice, rest["resolve"], not rest["no_lint"])
@@ -54,6 +54,15 @@ def plan(
     if form or not (folder or picture):
         click.echo(_FORMS[form or "table"](made))
     return 0
+
+
+def _form(given: Mapping[str, bool]) -> str | None:
+    """The one form asked for; with `--diff` only JSON is another."""
+    asked = [name for name in _FORMS if given.get(name)]
+    also = ["diff"] if given["diff"] and asked != ["json"] else []
+    if len(asked) + len(also) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in (*asked, *also))} are different forms: take one")
+    return asked[0] if asked else None
 
 
 def _made(choice: Choice, resolve: bool, lint: bool) -> Plan:
@@ -90,43 +99,11 @@ def _facts(fleet: Any, host: Any) -> Any:
 
 
 def _diff(choice: Choice, as_json: bool, lint: bool) -> int:
-    from dataclasses import asdict
-
-    from qcluster.serving import make_plan, show
+    from qcluster.cli.differences import compare
+    from qcluster.serving import make_plan
 
     with opened(choice, RunFlags(), planned=lint) as session:
-        rows = _differences(session.plan or make_plan(session.inventory, lint=False), session.fleet)
-    head = ("HOST", "CONTAINER", "STATE", "PLANNED", "RUNNING", "UP WOULD")
-    cells = [(one.host, one.container, one.state, one.planned or "-", one.found or "-", one.action) for one in rows]
-    document = [{**asdict(one), "action": one.action} for one in rows]
-    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(show.columns(head, cells)))
-    return 3 if any(one.state == "unknown" for one in rows) else 0
-
-
-def _differences(made: Plan, fleet: Any) -> list[Any]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from qcluster.errors import UnreachableError
-    from qcluster.facts import docker
-    from qcluster.serving.difference import Running, difference
-
-    names = [host.name for host in made.hosts]  # the proxy's host is one of them
-    question = docker.containers()
-
-    def ask(name: str) -> list[Running] | UnreachableError:
-        try:
-            listed = question.parse(fleet[name].run(question.command))
-        except UnreachableError as error:
-            return error
-        return [Running(name, one.name, one.deployment, one.digest, one.running) for one in listed]
-
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        answers = dict(zip(names, pool.map(ask, names), strict=True))
-    for answer in answers.values():
-        if isinstance(answer, UnreachableError):
-            click.echo(f"qcluster: {answer}", err=True)
-    reached = [one for answer in answers.values() if isinstance(answer, list) for one in answer]
-    return difference(made, reached, [name for name, answer in answers.items() if not isinstance(answer, list)])
+        return compare(session.plan or make_plan(session.inventory, lint=False), session.fleet, as_json)
 
 
 def _write_scripts(made: Plan, folder: Path) -> None:
@@ -161,7 +138,7 @@ def _text(name: str) -> Callable[[Plan], str]:
 
 _FORMS: dict[str, Callable[[Any], str]] = {
     "table": _text("summary"),
-    "details": _text("details"),
+    "verbose": _text("details"),
     "json": _json,
     "yaml": _yaml,
     "ports": _text("ports"),

@@ -64,8 +64,12 @@ def _labels(plan: Plan, role: str) -> dict[str, str]:
 
 def _workers(plan: Plan, role: str, groups: list[list[Instance]]) -> dict[str, Any]:
     shapes = [_templates(plan, role, group, _first_pod(groups)) for group in groups]
-    if any(shape != shapes[0] for shape in shapes):
-        raise InputError(f"export k8s: the {role} groups differ from one another; those of a LeaderWorkerSet are alike")
+    for group, shape in zip(groups, shapes, strict=True):
+        if what := difference(shapes[0], shape):
+            names = f"{_name(groups[0])} and {_name(group)}"
+            raise InputError(
+                f"export k8s: the groups of a LeaderWorkerSet are alike; {names} ({role}) differ in {what}"
+            )
     leader, worker = shapes[0][0], shapes[0][-1]
     return {
         "apiVersion": API,
@@ -83,6 +87,22 @@ def _workers(plan: Plan, role: str, groups: list[list[Instance]]) -> dict[str, A
     }
 
 
+def difference(one: Any, other: Any, at: str = "") -> str:
+    """The first place where two documents differ, with what stands there in each; '' where they are equal."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return next(filter(None, (difference(one[key], other[key], f"{at}.{key}") for key in one)), "")
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return next(filter(None, (difference(*pair, f"{at}[{index}]") for index, pair in pairs)), "")
+    if isinstance(one, str) and isinstance(other, str) and len(one.split()) == len(other.split()):
+        one, other = next(((a, b) for a, b in zip(one.split(), other.split(), strict=True) if a != b), (one, other))
+    return "" if one == other else f"{at.lstrip('.')}: {one!r} and {other!r}"
+
+
+def _name(group: list[Instance]) -> str:
+    return group[0].group if len(group) > 1 else group[0].name
+
+
 def _hosts(group: list[Instance]) -> list[str]:
     return list(dict.fromkeys(one.host for one in group))
 
@@ -94,8 +114,10 @@ def _first_pod(groups: list[list[Instance]]) -> list[Instance]:
 def _templates(plan: Plan, role: str, group: list[Instance], first: list[Instance]) -> list[dict[str, Any]]:
     """The pod of each host, the leader's first."""
     specs = [pod(plan, group, host, first) for host in range(len(_hosts(group)))]
-    if any(spec != specs[-1] for spec in specs[1:]):
-        raise InputError(f"export k8s: the hosts of {group[0].group} differ; workers of a LeaderWorkerSet are alike")
+    for name, spec in zip(_hosts(group)[1:], specs[1:], strict=True):
+        if what := difference(specs[-1], spec):
+            names = f"{_hosts(group)[-1]} and {name} of {group[0].group}"
+            raise InputError(f"export k8s: the workers of a LeaderWorkerSet are alike; {names} differ in {what}")
     return [{"metadata": {"labels": _labels(plan, role)}, "spec": spec} for spec in specs]
 
 

@@ -277,3 +277,24 @@ def test_advise_spreads_experts(run) -> None:  # type: ignore[no-untyped-def]
     assert (
         large.code == 0 and "2 standalone hosts carry one group" in large.out and "enable-expert-parallel" in large.out
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [(("--json", "--yaml"), "--json and --yaml"), (("--ports", "--diff"), "--ports and --diff")]
+)
+def test_two_forms_of_a_plan_are_refused(run, asked: tuple[str, ...], told: str) -> None:  # type: ignore[no-untyped-def]
+    done = run("plan", example("1p1d"), *asked)
+    assert done.code == 2 and done.out == ""
+    assert f"{told} are different forms: take one" in done.err
+
+
+def test_an_extra_variable_without_a_name_says_what_names_are(run) -> None:  # type: ignore[no-untyped-def]
+    done = run("plan", example("1p1d"), "-e", "a.b=1")
+    assert done.code == 2 and "'a.b=1' is not name=value (a name is letters, digits and _" in done.err
+
+
+def test_docs_fits_a_terminal_and_knows_commands(run) -> None:  # type: ignore[no-untyped-def]
+    listed = run("docs").out
+    assert max(map(len, listed.splitlines())) <= 100
+    assert "commands:\n  up, down, status" in listed and "QC304" in listed
+    assert "qcluster up (a command): Bring a deployment up" in run("docs", "up").out
