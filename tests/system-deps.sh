@@ -2,7 +2,7 @@
 # Install the Debian packages that the tests drive. Needs root and apt; without them it says what is missing.
 set -eu
 
-packages="openssh-server sudo tmux groff-base systemd"
+packages="openssh-server sudo tmux groff-base systemd zsh fish"
 [ "${QCLUSTER_TEST_BROWSER:-1}" = 1 ] && packages="$packages chromium chromium-driver fonts-noto-cjk"
 [ "${QCLUSTER_TEST_DOCKER:-0}" = 1 ] && packages="$packages docker.io docker-registry iproute2 iputils-ping"
 if [ "${QCLUSTER_TEST_VLLM:-0}" = 1 ]; then
