@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +16,9 @@ from qcluster.cli.closing import Told, interrupted, last_words
 from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
+from qcluster.cli.reporting import journal_of, reporting
 from qcluster.cli.stopping import stoppable
-from qcluster.events import CommandRan, Emit, Event
+from qcluster.events import CommandRan, Event
 from qcluster.inventory.model import Inventory
 from qcluster.report.serialise import Mask
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from qcluster.engine import RunOptions
     from qcluster.inventory import Vault
     from qcluster.playbook.model import Playbook
-    from qcluster.report.journal import Journal
-    from qcluster.report.timings import Expected
     from qcluster.serving.plan import Plan
     from qcluster.transport.base import Transport
     from qcluster.transport.fleet import Fleet
@@ -182,10 +179,10 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     session.mask.learn(*secrets_known(session.inventory, flags.extra_vars))
     read_ahead(session, playbook, flags)
     book = session.books.pop(playbook)
-    journal = None if flags.check else _journal(verb)
+    journal = None if flags.check else journal_of(verb)
     asked = run_options(session, verb, playbook, flags, **options)
     told = Told(lived())
-    with noted(session, verb, flags.check), _reporting(session, verb, flags, journal, told) as emit, stoppable():
+    with noted(session, verb, flags.check), reporting(session, verb, flags, journal, told) as emit, stoppable():
         code = engine.run(book, session.inventory, session.wires, asked, emit)
     session.unreachable.update(told.unreachable)
     if flags.check and verb != "run":
@@ -225,89 +222,3 @@ def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **
         ask=lambda question: click.prompt(question, "n", prompt_suffix="", show_default=False, err=True),
         **more,
     )
-
-
-def _journal(verb: str) -> Journal:
-    from qcluster.report.journal import Journal
-
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime())
-    folder = RUNS / f"{stamp}-{verb}"
-    count = 1
-    while folder.exists():
-        count += 1
-        folder = RUNS / f"{stamp}.{count}-{verb}"
-    return Journal(folder)
-
-
-@contextmanager
-def _reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None, told: Told) -> Iterator[Emit]:
-    from qcluster.report.fanout import fan_out
-
-    front = _front(session, verb, flags)
-    plan = _document(session.plan)
-    reporters: list[Callable[[Event], None]] = [front, told, *session.watchers]
-    if journal:
-        reporters.append(journal)
-        if plan:
-            journal.save_plan(plan)
-            journal.save_ways(session.ways)
-    with ExitStack() as last:
-        if flags.html:
-            reporters.append(last.enter_context(_paged(flags.html, plan)))
-        emit = fan_out(reporters, session.mask)
-        session.listeners.append(emit)
-        last.callback(session.listeners.remove, emit)
-        for reporter in filter(None, (journal, front)):
-            last.callback(_shut, reporter)
-        yield emit
-
-
-def _shut(reporter: Any) -> None:
-    with suppress(BrokenPipeError):  # nobody reads any more, and the run has ended because of it
-        getattr(reporter, "close", lambda: None)()
-
-
-def _document(plan: Plan | None) -> dict[str, Any] | None:
-    if plan is None:
-        return None
-    from qcluster.serving.plan import as_json
-
-    return as_json(plan)
-
-
-@contextmanager
-def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event], None]]:
-    """A listener whose page is written when the run is over, however it ended."""
-    from qcluster.cli import report
-    from qcluster.report.html import HtmlReport
-
-    told = HtmlReport()
-    try:
-        yield told
-    finally:
-        click.echo(report.write(path, told, plan), err=True)
-
-
-def _front(session: Session, verb: str, flags: RunFlags) -> Callable[[Event], None]:
-    if flags.output == "ndjson":
-        from qcluster.report.ndjson import NdjsonReporter
-
-        return NdjsonReporter(sys.stdout)
-    if flags.output in ("json", "junit"):
-        from qcluster.report.document import JsonReporter, JunitReporter
-
-        return JsonReporter(sys.stdout) if flags.output == "json" else JunitReporter(sys.stdout)
-    from qcluster.report.console import human, is_live
-    from qcluster.report.lines import Style
-
-    colour = is_live(sys.stderr, os.environ)
-    style = Style(flags.verbosity, flags.quiet, everything=verb in ("run", "exec"), colour=colour)
-    deployment = session.plan.deployment if session.plan else ""
-    environ = {**os.environ, "TERM": "dumb"} if flags.step else os.environ  # a board would draw over the questions
-    return human(sys.stderr, environ, style, lambda: _expected(verb, deployment))
-
-
-def _expected(verb: str, deployment: str) -> Expected:
-    from qcluster.report.journal import expectation
-
-    return expectation(RUNS, verb, deployment)

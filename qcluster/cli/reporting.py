@@ -1,0 +1,112 @@
+"""Who listens to a run: the terminal or a machine's format, the journal, the HTML page."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qcluster.cli.closing import Told
+from qcluster.cli.kept import RUNS
+from qcluster.cli.options import RunFlags
+from qcluster.events import Emit, Event
+
+if TYPE_CHECKING:
+    from qcluster.cli.session import Session
+    from qcluster.report.journal import Journal
+    from qcluster.report.timings import Expected
+    from qcluster.serving.plan import Plan
+
+
+def journal_of(verb: str) -> Journal:
+    """A folder of its own for the run that begins now."""
+    from qcluster.report.journal import Journal
+
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime())
+    folder = RUNS / f"{stamp}-{verb}"
+    count = 1
+    while folder.exists():
+        count += 1
+        folder = RUNS / f"{stamp}.{count}-{verb}"
+    return Journal(folder)
+
+
+@contextmanager
+def reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | None, told: Told) -> Iterator[Emit]:
+    """Where the engine's events go: to the operator, the journal, a page, and whoever else listens."""
+    from qcluster.report.fanout import fan_out
+
+    front = _front(session, verb, flags)
+    plan = _document(session.plan)
+    reporters: list[Callable[[Event], None]] = [front, told, *session.watchers]
+    if journal:
+        reporters.append(journal)
+        if plan:
+            journal.save_plan(plan)
+            journal.save_ways(session.ways)
+    with ExitStack() as last:
+        if flags.html:
+            reporters.append(last.enter_context(_paged(flags.html, plan)))
+        emit = fan_out(reporters, session.mask)
+        session.listeners.append(emit)
+        last.callback(session.listeners.remove, emit)
+        for reporter in filter(None, (journal, front)):
+            last.callback(_shut, reporter)
+        yield emit
+
+
+def _shut(reporter: Any) -> None:
+    with suppress(BrokenPipeError):  # nobody reads any more, and the run has ended because of it
+        getattr(reporter, "close", lambda: None)()
+
+
+def _document(plan: Plan | None) -> dict[str, Any] | None:
+    if plan is None:
+        return None
+    from qcluster.serving.plan import as_json
+
+    return as_json(plan)
+
+
+@contextmanager
+def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event], None]]:
+    """A listener whose page is written when the run is over, however it ended."""
+    from qcluster.cli import report
+    from qcluster.report.html import HtmlReport
+
+    told = HtmlReport()
+    try:
+        yield told
+    finally:
+        click.echo(report.write(path, told, plan), err=True)
+
+
+def _front(session: Session, verb: str, flags: RunFlags) -> Callable[[Event], None]:
+    if flags.output == "ndjson":
+        from qcluster.report.ndjson import NdjsonReporter
+
+        return NdjsonReporter(sys.stdout)
+    if flags.output in ("json", "junit"):
+        from qcluster.report.document import JsonReporter, JunitReporter
+
+        return JsonReporter(sys.stdout) if flags.output == "json" else JunitReporter(sys.stdout)
+    from qcluster.report.console import human, is_live
+    from qcluster.report.lines import Style
+
+    colour = is_live(sys.stderr, os.environ)
+    style = Style(flags.verbosity, flags.quiet, everything=verb in ("run", "exec"), colour=colour)
+    deployment = session.plan.deployment if session.plan else ""
+    environ = {**os.environ, "TERM": "dumb"} if flags.step else os.environ  # a board would draw over the questions
+    return human(sys.stderr, environ, style, lambda: _expected(verb, deployment))
+
+
+def _expected(verb: str, deployment: str) -> Expected:
+    from qcluster.report.journal import expectation
+
+    return expectation(RUNS, verb, deployment)
