@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 import time
@@ -16,7 +17,7 @@ from qcluster.cli.options import RunFlags, inventory_options, run_options
 from qcluster.cli.session import Choice, Session, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.cli.status import survey
-from qcluster.diagnose.watchman import Watchman
+from qcluster.diagnose.watchman import Watchman, news
 from qcluster.errors import NotServing, was_interrupted
 from qcluster.report.status import Row
 
@@ -68,22 +69,48 @@ def supervise(
 
 def _watch(session: Session, flags: RunFlags, watchman: Watchman, interval: float, looks: int | None) -> int:
     told: set[str] = set()
-    count = 0
-    while looks is None or count < looks:
-        count += 1
+    known: dict[str, str] = {}
+    assert session.plan
+    _say(f"looking at {session.plan.deployment} every {interval:g} s")
+    for count in itertools.count(1):
         rows = survey(session)
-        wanted = watchman.look((row.instance for row in rows if _down(row)), time.time())
+        sick = {row.instance: _why(row) for row in rows if _down(row)}
+        for line in news(known, sick, [row.instance for row in rows if row.serves]):
+            _say(line)
+        wanted = watchman.look(sick, time.time())
         if wanted:
-            click.echo(f"{_stamp()} down: {', '.join(wanted)}", err=True)
+            _say(f"down: {', '.join(wanted)}")
             _heal(session, flags, [row for row in rows if row.instance in wanted])
             watchman.restarted(wanted, time.time())
-        lost = set(watchman.given_up(time.time())) - told
-        if lost:
-            told |= lost
-            click.echo(f"{_stamp()} given up: {', '.join(sorted(lost))} (see `qcluster doctor`)", err=True)
-        if looks is None or count < looks:
-            time.sleep(interval)
-    return NotServing.exit_code if told or any(_down(row) for row in survey(session)) else 0
+        told |= _given_up(watchman, told)
+        if count == looks:
+            break
+        time.sleep(interval)
+    return _end(survey(session) if wanted else rows, watchman, told)
+
+
+def _why(row: Row) -> str:
+    """What the host knows of a process that does not serve."""
+    return f"it runs on {row.host} but does not answer" if row.state == "running" else f"{row.state} on {row.host}"
+
+
+def _given_up(watchman: Watchman, told: set[str]) -> set[str]:
+    lost = set(watchman.given_up(time.time())) - told
+    if lost:
+        _say(f"given up: {', '.join(sorted(lost))} (see `qcluster doctor`)")
+    return lost
+
+
+def _end(rows: list[Row], watchman: Watchman, told: set[str]) -> int:
+    """The exit code after the last look, and whom it is for."""
+    sick = [row.instance for row in rows if _down(row)]
+    for name in sick:
+        _say(f"{name} still does not serve: {watchman.words(name)}")
+    return NotServing.exit_code if told or sick else 0
+
+
+def _say(line: str) -> None:
+    click.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", err=True)
 
 
 def _down(row: Row) -> bool:
@@ -136,7 +163,3 @@ def _install(session: Session, words: list[str]) -> int:
     target.write_text(text, encoding="utf-8")
     click.echo(f"{target}\nsystemctl --user daemon-reload && systemctl --user enable --now {name}")
     return 0
-
-
-def _stamp() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")

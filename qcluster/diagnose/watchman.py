@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 STRIKES = 3
@@ -38,6 +38,10 @@ class Watchman:
         """Instances that were restarted as often as allowed and are down again."""
         return sorted(name for name in self.strikes if len(self._recent(name, now)) >= self.limit)
 
+    def words(self, name: str) -> str:
+        """How near an instance that does not serve is to a restart."""
+        return f"failed {self.strikes.get(name, 0)} of the {STRIKES} looks in a row that it takes to restart it"
+
     def _recent(self, name: str, now: float) -> list[float]:
         return [at for at in self.restarts.get(name, ()) if now - at < self.window]
 
@@ -46,3 +50,17 @@ class Watchman:
         if len(recent) >= self.limit:
             return False
         return not recent or now - recent[-1] >= self.pause * 2 ** (len(recent) - 1)
+
+
+def news(known: dict[str, str], sick: Mapping[str, str], serving: Iterable[str]) -> Iterator[str]:
+    """What a look says that those before it did not; `known` (what did not serve, and why, by name) is brought forward.
+
+    What neither serves nor is `sick` (it starts, its host is silent) is no news.
+    """
+    for name, why in sick.items():
+        if known.get(name) != why:
+            known[name] = why
+            yield f"{name} does not serve: {why}"
+    for name in known.keys() & set(serving):
+        del known[name]
+        yield f"{name} serves again"

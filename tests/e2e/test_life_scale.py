@@ -109,9 +109,12 @@ def test_supervise_starts_what_died_again(place: Workplace) -> None:
     pid_file = place.folder / "lab/hosts/d1/home/.local/state/qcluster/grow/qcluster-grow/run/d1-decode-0.pid"
     before = int(pid_file.read_text())
     os.kill(before, signal.SIGKILL)
+    ran = place.run("supervise", LAB, "--looks", "1")
+    assert ran.exit == 4 and "d1-decode-0 does not serve: exited 137 on d1" in ran.err, ran.text
+    assert "d1-decode-0 still does not serve: failed 1 of the 3 looks in a row" in ran.err
     ran = place.run("supervise", LAB, "--interval", "1", "--looks", "4")
     assert ran.exit == 0, ran.text
-    assert "down: d1-decode-0" in ran.err
+    assert "down: d1-decode-0" in ran.err and "d1-decode-0 serves again" in ran.err
     assert int(pid_file.read_text()) != before
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qcluster.diagnose.watchman import STRIKES, Watchman
+from qcluster.diagnose.watchman import STRIKES, Watchman, news
 
 
 def struck(watchman: Watchman, now: float) -> list[str]:
@@ -41,3 +41,19 @@ def test_after_the_limit_it_is_given_up_and_the_window_forgives() -> None:
     assert struck(watchman, 200.0) == []
     assert watchman.given_up(200.0) == ["a"]
     assert watchman.look(["a"], 1050.0) == ["a"]
+
+
+def test_a_look_tells_at_once_what_is_new_and_only_that() -> None:
+    known: dict[str, str] = {}
+    assert list(news(known, {"a": "exited 137 on h1"}, ["b"])) == ["a does not serve: exited 137 on h1"]
+    assert list(news(known, {"a": "exited 137 on h1"}, ["b"])) == []
+    assert list(news(known, {"a": "absent on h1"}, ["b"])) == ["a does not serve: absent on h1"]
+    assert list(news(known, {}, ["b"])) == []  # it starts, or its host is silent: neither sick nor serving
+    assert list(news(known, {}, ["a", "b"])) == ["a serves again"]
+    assert list(news(known, {}, ["a", "b"])) == []
+
+
+def test_it_says_how_near_a_restart_is() -> None:
+    watchman = Watchman()
+    watchman.look(["a"], 0.0)
+    assert watchman.words("a") == f"failed 1 of the {STRIKES} looks in a row that it takes to restart it"
