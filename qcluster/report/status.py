@@ -82,8 +82,12 @@ def with_hbm(one: Row, table: NpuTable | None) -> Row:
 
 
 def _state(expected: Expected, found: Running, engine: Engine | None) -> str:
-    """A process is in its container, which then says whether it can run; without one, the host sees it or not."""
-    container = next((one for one in found.containers if one.name == expected.container), None)
+    """A process is in its container, which then says whether it can run; without one, the host sees it or not.
+
+    A container of that name may be left from before, when the deployment ran in docker: it says nothing then.
+    """
+    own = [] if expected.native else [one for one in found.containers if one.name == expected.container]
+    container = own[0] if own else None
     if container is None and not expected.native:
         return "absent"
     if engine is None or engine.state == "never":

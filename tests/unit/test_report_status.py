@@ -74,6 +74,12 @@ def test_without_docker_the_host_sees_the_process_or_not() -> None:
     assert row(native, Running(), False).state == "absent"
 
 
+def test_a_container_from_before_says_nothing_of_a_process_on_the_host() -> None:
+    native, old = replace(EXPECTED, native=True), Listed(EXPECTED.container, "exited", "demo", "d", "Exited (0)")
+    assert row(native, Running((old,), (LOADING,)), True).state == "running"
+    assert row(EXPECTED, Running((old,), (LOADING,)), True).state == "stopped"
+
+
 def test_the_age_is_that_of_a_running_engine_only() -> None:
     assert row(EXPECTED, Running((UP,), (LOADING,)), True).age == 61
     assert row(EXPECTED, Running((DOWN,), (LOADING,)), False).age is None
