@@ -121,7 +121,8 @@ def truth(reader: Reader, args: Mapping[str, Any], name: str, default: bool) -> 
     try:
         value = words.boolean(args.get(name, default))
     except ValueError as error:
-        value = reader.notes.key(args, name, name, str(error))
+        reader.notes.key(args, name, name, str(error))
+        return default
     if words.is_template(value):
         reader.notes.key(args, name, name, "a template is not known yet", "write true or false")
     return bool(value)

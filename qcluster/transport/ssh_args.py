@@ -94,7 +94,7 @@ def _host_keys(found: SshArgs, value: str) -> SshArgs:
 
 def _once(found: SshArgs, field: str, number: int) -> SshArgs:
     """0 says something, too."""
-    return found if getattr(found, field) is not None else replace(found, **{field: number})
+    return found if getattr(found, field) is not None else replace(found, **{field: number})  # type: ignore[arg-type]
 
 
 def _paths(value: str) -> tuple[Path, ...]:
