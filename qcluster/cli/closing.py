@@ -55,7 +55,7 @@ def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) ->
     """What a run of `verb` came to."""
     if verb == "down":
         yield from stopped(plan, told, inventory, code)
-    elif verb in ("up", "smoke") and not code:
+    elif verb in ("up", "smoke", "scale") and not code:
         calm = "nothing changed; " if verb == "up" and not told.changed else ""
         yield f"{calm}{served(plan, told)}"
     elif verb == "smoke" and told.unreachable:

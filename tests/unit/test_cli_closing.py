@@ -60,6 +60,7 @@ def test_down_says_what_it_leaves(told: Told, code: int, lines: list[str]) -> No
         ("up", Status.OK, "nothing changed; http://10.0.0.1:1999/v1 serves"),
         ("up", Status.CHANGED, "http://10.0.0.1:1999/v1 serves"),
         ("smoke", Status.OK, "http://10.0.0.1:1999/v1 serves"),
+        ("scale", Status.CHANGED, "http://10.0.0.1:1999/v1 serves"),
     ],
 )
 def test_up_says_where_clients_go_and_whether_anything_changed(verb: str, status: Status, begins: str) -> None:
