@@ -16,10 +16,12 @@ from qcluster.cli.closing import Told
 from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
 from qcluster.events import Emit, Event
+from qcluster.report.mishaps import Mishaps
 
 if TYPE_CHECKING:
     from qcluster.cli.session import Session
     from qcluster.report.journal import Journal
+    from qcluster.report.serialise import Mask
     from qcluster.report.timings import Expected
     from qcluster.serving.plan import Plan
 
@@ -50,20 +52,27 @@ def reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | N
         if plan:
             journal.save_plan(plan)
             journal.save_ways(session.ways)
+    mishaps = Mishaps()
     with ExitStack() as last:
+        last.callback(_confess, mishaps, session.mask)
         if flags.html:
-            reporters.append(last.enter_context(_paged(flags.html, plan)))
-        emit = fan_out(reporters, session.mask)
+            reporters.append(last.enter_context(_paged(flags.html, plan, mishaps)))
+        emit = fan_out(reporters, session.mask, mishaps)
         session.listeners.append(emit)
         last.callback(session.listeners.remove, emit)
         for reporter in filter(None, (journal, front)):
-            last.callback(_shut, reporter)
+            last.callback(_shut, reporter, mishaps)
         yield emit
 
 
-def _shut(reporter: Any) -> None:
-    with suppress(BrokenPipeError):  # nobody reads any more, and the run has ended because of it
+def _shut(reporter: Any, mishaps: Mishaps) -> None:
+    with mishaps.of(reporter), suppress(BrokenPipeError):  # nobody reads any more, and the run has ended because of it
         getattr(reporter, "close", lambda: None)()
+
+
+def _confess(mishaps: Mishaps, mask: Mask) -> None:
+    for line in mishaps.lines():
+        click.echo(mask(line), err=True)
 
 
 def _document(plan: Plan | None) -> dict[str, Any] | None:
@@ -75,7 +84,7 @@ def _document(plan: Plan | None) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event], None]]:
+def _paged(path: Path, plan: dict[str, Any] | None, mishaps: Mishaps) -> Iterator[Callable[[Event], None]]:
     """A listener whose page is written when the run is over, however it ended."""
     from qcluster.cli import report
     from qcluster.report.html import HtmlReport
@@ -84,7 +93,8 @@ def _paged(path: Path, plan: dict[str, Any] | None) -> Iterator[Callable[[Event]
     try:
         yield told
     finally:
-        click.echo(report.write(path, told, plan), err=True)
+        with mishaps.of(told):
+            click.echo(report.write(path, told, plan), err=True)
 
 
 def _front(session: Session, verb: str, flags: RunFlags) -> Callable[[Event], None]:

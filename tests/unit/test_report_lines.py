@@ -32,6 +32,7 @@ from qcluster.report.document import JsonReporter, JunitReporter
 from qcluster.report.fanout import fan_out
 from qcluster.report.journal import Journal, failed_hosts, runs
 from qcluster.report.lines import Lines, Style, unified
+from qcluster.report.mishaps import Mishaps
 from qcluster.report.ndjson import NdjsonReporter
 from qcluster.report.serialise import Mask, plain
 from qcluster.result import Diff, Status, TaskResult
@@ -238,7 +239,7 @@ def test_a_killed_run_leaves_a_journal_without_an_exit_code(tmp_path: Path) -> N
 
 def test_secrets_are_masked_everywhere_an_event_has_text() -> None:
     stream = io.StringIO()
-    emit = fan_out([NdjsonReporter(stream)], Mask(["hunter22"]))
+    emit = fan_out([NdjsonReporter(stream)], Mask(["hunter22"]), Mishaps())
     emit(finished("a", Status.FAILED, message="no hunter22", values={"stdout": ["x hunter22"], "hunter22": 1}))
     assert "hunter22" not in stream.getvalue()
     assert stream.getvalue().count("***") == 3

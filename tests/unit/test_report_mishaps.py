@@ -1,0 +1,84 @@
+"""A reporter that fails ends no run: the others hear on, and the end tells what is not whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qcluster.errors import Stopped
+from qcluster.events import Event, PlayFinished
+from qcluster.report.fanout import fan_out
+from qcluster.report.mishaps import Mishaps
+from qcluster.report.serialise import Mask
+
+PLAY = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: Wave, debug: {msg: hello}}
+    - {name: Leave a trace, copy: {content: done, dest: "{{ trace }}"}}
+"""
+
+
+class Full:
+    """Writes to a disk without room."""
+
+    heard = 0
+
+    def __call__(self, event: Event) -> None:
+        self.heard += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Wrong:
+    def __call__(self, event: Event) -> None:
+        raise NameError("name 'partly' is not defined")
+
+
+def test_others_hear_on_and_the_first_error_of_each_is_told_once() -> None:
+    heard: list[Event] = []
+    full, mishaps = Full(), Mishaps()
+    emit = fan_out([full, Wrong(), heard.append], Mask(), mishaps)
+    for at in (1.0, 2.0):
+        emit(PlayFinished(at, "p"))
+    assert [event.at for event in heard] == [1.0, 2.0] and full.heard == 2
+    disk, remedy, bug, ask = mishaps.lines()
+    assert disk.startswith("Full: this report is not whole (OSError: [Errno 28] No space left on device; ")
+    assert "room and permission" in remedy
+    assert "NameError: name 'partly' is not defined; qcluster/report/fanout.py:" in bug and "please report" in ask
+
+
+def test_a_reader_that_went_away_still_ends_the_run() -> None:
+    def gone(event: Event) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    mishaps = Mishaps()
+    with pytest.raises(Stopped):
+        fan_out([gone], Mask(), mishaps)(PlayFinished(1.0, "p"))
+    assert list(mishaps.lines()) == []
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "junit"])
+def test_a_full_disk_below_the_output_does_not_end_a_run(tmp_path: Path, form: str) -> None:
+    trace, book = tmp_path / "trace", tmp_path / "play.yml"
+    book.write_text(PLAY)
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
+    words = ["run", str(book), "-i", "hosts.yml", "-e", f"trace={trace}", "-o", form]
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "qcluster", *words],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "NO_COLOR": "1"},
+            check=False,
+        )
+    assert trace.read_text() == "done" and ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("this report is not whole (OSError: [Errno 28]") == 1 and "Traceback" not in ran.stderr
