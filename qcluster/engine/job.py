@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,13 +175,34 @@ class Job:
         )
 
 
+MANAGED = "Ansible managed"
+"""What `ansible_managed` says in a template where no variable of that name does."""
+
+
 def template_file(view: View, folders: tuple[Path, ...], path: Path, settings: Mapping[str, Any]) -> str:
     """A whole template file for this host, as Ansible's `template` renders it. Raises TemplateError."""
     options = {name: value for name, value in settings.items() if name != "variables"}
-    search_in = (str(path.parent), *(str(folder / "templates") for folder in folders), *map(str, folders))
-    told = {"template_path": str(path), "template_fullpath": str(path.resolve()), **settings.get("variables", {})}
-    text = Templar(view.over(told)).text(path.read_text(encoding="utf-8"), Style(search_in, **options))
+    search_in = tuple(str(place) for folder in (*folders, path.parent) for place in (folder / "templates", folder))
+    told = _told_of_template(path, view.get("ansible_managed", MANAGED)) | settings.get("variables", {})
+    text = Templar(view.over(told)).text(path.read_bytes().decode(), Style(search_in, **options))
     return text.reveal() if isinstance(text, Secret) else text
+
+
+def _told_of_template(path: Path, managed: Any) -> dict[str, Any]:
+    known = path.stat()
+    try:
+        owner: Any = pwd.getpwuid(known.st_uid).pw_name
+    except KeyError:
+        owner = known.st_uid
+    return {
+        "ansible_managed": managed,
+        "template_host": os.uname().nodename,
+        "template_uid": owner,
+        "template_path": str(path),
+        "template_fullpath": str(path.resolve()),
+        "template_mtime": datetime.fromtimestamp(known.st_mtime),
+        "template_run_date": datetime.now(),
+    }
 
 
 def _secret(value: Any) -> Secret:

@@ -11,6 +11,7 @@ from qcluster.modules.convert import convert
 from qcluster.result import Outcome
 from qcluster.secret import Secret
 from qcluster.templating import UndefinedVariable
+from qcluster.templating.filters.numbers import human_to_bytes
 
 
 class ValidateArgumentSpec:
@@ -54,10 +55,21 @@ def _kind(value: Any) -> str:
     return next((word for word, kind in kinds if isinstance(value, kind)), type(value).__name__)
 
 
+def _typed(value: Any, kind: str, elements: str) -> Any:
+    """`value` as `kind`; three kinds are those of argument specs alone. Raises ValueError, KeyError."""
+    if kind in ("json", "jsonarg"):
+        if isinstance(value, (str, Mapping, list, tuple)):
+            return value
+        raise ValueError(value)
+    if kind in ("bytes", "bits"):
+        return human_to_bytes(value, isbits=kind == "bits")
+    return convert(value, kind, elements)
+
+
 def _wrong(name: str, option: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
     kind = option.get("type", "str")
     try:
-        typed = convert(value, kind, option.get("elements", ""))
+        typed = _typed(value, kind, option.get("elements", ""))
     except (ValueError, KeyError):
         yield f"argument '{name}' is of type {_kind(value)} and we were unable to convert to {kind}"
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def _place(call: Call, source: str) -> Path:
     return Path(os.path.normpath(base / dest))
 
 
+def _mode(file: File, place: Path) -> int:
+    """That of the file that was there, else that of the host's, as sftp makes it: a private key stays private."""
+    if place.exists():
+        return stat.S_IMODE(place.stat().st_mode)
+    return ((file.followed or file).permissions & 0o755) | stat.S_IWUSR
+
+
 def _saved(file: File, data: bytes, place: Path) -> Report:
     checksum = sha1(data)
     values: dict[str, Any] = {
@@ -80,7 +88,7 @@ def _saved(file: File, data: bytes, place: Path) -> Report:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as new:
         new.write(data)
-    Path(new.name).chmod(0o644)
+    Path(new.name).chmod(_mode(file, place))
     Path(new.name).rename(place)
     return Report(changed=True, values={**values, "remote_checksum": checksum, "remote_md5sum": None})
 

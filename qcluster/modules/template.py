@@ -34,7 +34,7 @@ class Template:
             **{name: Option() for name in _DELIMITERS},
             **content.OPTIONS,
         },
-        help="Render a template to a file on the host.",
+        help="Render a template to a file on the host. It sees ansible_managed and template_path (host, uid, …), too.",
     )
 
     def probe(self, call: Call) -> Command:
@@ -56,7 +56,8 @@ def _settings(args: Any) -> dict[str, Any]:
     given = {name: args[name] for name in _DELIMITERS if args[name] is not None}
     newline = _NEWLINES.get(args["newline_sequence"], args["newline_sequence"])
     flags = {name: args[name] for name in ("trim_blocks", "lstrip_blocks")}
-    return {**given, **flags, "newline_sequence": newline, "variables": {"template_destpath": args["dest"]}}
+    told = {"template_path": args["src"], "template_destpath": args["dest"]}
+    return {**given, **flags, "newline_sequence": newline, "variables": told}
 
 
 template = Template()

@@ -28,6 +28,11 @@ class Style:
     comment_start_string: str = "{#"
     comment_end_string: str = "#}"
 
+    def marks(self, source: str) -> bool:
+        """Whether there is anything to render; a file without it stays as it is, its line ends too."""
+        begins = (self.block_start_string, self.variable_start_string, self.comment_start_string)
+        return source.startswith(HEADER) or any(begin in source for begin in begins)
+
 
 @lru_cache(maxsize=64)
 def _environment(style: Style | None = None, *, literal: bool = True) -> Environment:
@@ -36,7 +41,7 @@ def _environment(style: Style | None = None, *, literal: bool = True) -> Environ
         return install(Environment(literal_backslashes=literal))
     options = {field.name: getattr(style, field.name) for field in fields(style) if field.name != "search"}
     loader = jinja2.FileSystemLoader(style.search) if style.search else None
-    return install(Environment(literal_backslashes=False, loader=loader, keep_trailing_newline=True, **options))
+    return install(Environment(literal_backslashes=False, loader=loader, **options))
 
 
 @lru_cache(maxsize=8192)
@@ -59,7 +64,7 @@ def file_template(source: str, style: Style) -> Template:
 
 def _headed(source: str) -> Template:
     body, style = _overridden(source, Style())
-    return _environment(style).compile_text(body.removesuffix("\n"))
+    return _environment(style).compile_text(body)
 
 
 def _overridden(source: str, style: Style) -> tuple[str, Style]:

@@ -118,7 +118,10 @@ class Templar:
     def text(self, source: str, style: Style | None = None) -> str | Secret:
         """A template file rendered to text; a Secret where a secret went into it. Raises TemplateError."""
         chosen = style or Style()
+        if not chosen.marks(source):
+            return source
         result = self._result(lambda text: file_template(text, chosen), source)
+        result = trailing(source, result, file_template(source, chosen).environment.newline_sequence)
         if result is None:
             return ""
         return result if isinstance(result, str | Secret) else str(result)
@@ -145,14 +148,14 @@ class Templar:
         return sealed(result, run.revealed) if run.revealed else result
 
 
-def trailing(source: str, result: Any) -> Any:
-    """A text keeps as many newlines at its end as its template had (Jinja drops one)."""
+def trailing(source: str, result: Any, newline: str = "\n") -> Any:
+    """A text keeps as many newlines at its end as its template had (Jinja drops one). What is no text stays so."""
     if source[-1:] != "\n" or not isinstance(result, str | Secret):
         return result
     if isinstance(result, Secret):
-        return Secret(trailing(source, result.reveal()))
+        return Secret(trailing(source, result.reveal(), newline))
     lost = _newlines(source) - _newlines(result)
-    return type(result)(result + "\n" * lost) if lost > 0 else result
+    return type(result)(result + newline * lost) if lost > 0 else result
 
 
 def _newlines(text: str) -> int:
