@@ -1,8 +1,9 @@
-"""`qcluster doctor`: read the logs of all hosts, or one file, and name the most likely cause."""
+"""`qcluster doctor`: what runs on all hosts and what their logs say, or one file; the most likely cause first."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,11 +13,13 @@ import click
 
 from qcluster.cli.options import RunFlags
 from qcluster.cli.session import Choice, Session, opened
-from qcluster.cli.status import proof_of
+from qcluster.cli.status import proof_of, survey
 from qcluster.diagnose.doctor import Finding, as_json, examine, leftovers, stray, told
 from qcluster.errors import QclusterError, worst_exit
 from qcluster.facts import docker
 from qcluster.facts.evidence import Excerpt, evidence
+from qcluster.report.ailing import absent, ailing, starting, taken_down
+from qcluster.report.standing import current
 
 
 @click.command()
@@ -48,12 +51,21 @@ def doctor(
         left = [text for host, excerpts in found.items() for text in _left(session, host, excerpts)]
         if clean:
             _clean(session, found)
-        proof = proof_of(session)
-        why = f"{proof}: {proof.why}" if proof and proof.why else ""
-        code = _show(replace(examine(found), leftovers=tuple(left), proof=why), json_out)
-        for error in errors:
-            click.echo(f"qcluster: {error}", err=True)
-        return worst_exit([code, *(error.exit_code for error in errors)])
+        seen = replace(_seen(session, found), leftovers=tuple(left), unreached=tuple(str(error) for error in errors))
+        return worst_exit([_show(seen, json_out), *(error.exit_code for error in errors)])
+
+
+def _seen(session: Session, found: dict[str, tuple[Excerpt, ...]]) -> Finding:
+    """What the logs say, in the light of what runs: an engine that was taken down is not ill."""
+    rows = survey(session, say=lambda _: None)
+    proof = proof_of(session)
+    why = f"{proof}: {proof.why}" if proof and proof.why and current(proof, rows, time.time()) else ""
+    if absent(rows):
+        click.echo(f"nothing of this deployment runs: `qcluster up {session.path}` starts it", err=True)
+    for line in starting(rows):
+        click.echo(line, err=True)
+    ill = ailing(rows, str(session.path))
+    return replace(examine(found, taken_down(rows)), ailing=ill, proof=why)
 
 
 def _show(finding: Finding, json_out: bool) -> int:

@@ -130,14 +130,21 @@ def proof_of(session: Session) -> Proof | None:
         return None
 
 
-def survey(session: Session) -> list[Row]:
-    """One question to each host, all hosts at once, and each instance's health through its host's connection."""
+def _complain(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def survey(session: Session, say: Callable[[str], None] = _complain) -> list[Row]:
+    """One question to each host, all hosts at once, and each instance's health through its host's connection.
+
+    Why a host says nothing goes to `say`.
+    """
     plan = session.plan
     assert plan
     expected = list(processes(plan))
     names = list(dict.fromkeys(one.host for one in expected))
     with ThreadPoolExecutor(max_workers=max(1, min(64, len(expected)))) as pool:
-        found = dict(zip(names, pool.map(lambda name: _running(session, plan, name), names), strict=True))
+        found = dict(zip(names, pool.map(lambda name: _running(session, plan, name, say), names), strict=True))
         health = pool.map(lambda one: _started(found[one.host], one) and _healthy(session, plan, one), expected)
         return [row(one, found[one.host], healthy) for one, healthy in zip(expected, health, strict=True)]
 
@@ -151,7 +158,7 @@ def processes(plan: Plan) -> Iterator[Expected]:
         yield Expected("proxy", "proxy", proxy.host, (), proxy.port, proxy.container, not proxy.image)
 
 
-def _running(session: Session, plan: Plan, name: str) -> instances.Running | None:
+def _running(session: Session, plan: Plan, name: str, say: Callable[[str], None]) -> instances.Running | None:
     homes = {host.name: host.state_dir for host in plan.hosts}
     asked = [
         instances.Asked(one.name, one.log, f"{homes[name]}/{one.container}/run")
@@ -163,10 +170,10 @@ def _running(session: Session, plan: Plan, name: str) -> instances.Running | Non
     try:
         found = ask(session.fleet[name].run, instances.running(plan.deployment, asked))
         if found.silent and plan.runtime != "host":
-            click.echo(f"{name}: docker does not answer ({found.silent}): what runs there is unknown", err=True)
+            say(f"{name}: docker does not answer ({found.silent}): what runs there is unknown")
         return found
     except (UnreachableError, UnreadableOutput) as error:
-        click.echo(str(error), err=True)
+        say(str(error))
         return None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from qcluster.diagnose import catalogue, doctor
 from qcluster.diagnose.catalogue import Entry, diagnose, entries, unexplained
@@ -83,3 +85,34 @@ def test_the_last_proof_is_part_of_the_finding() -> None:
     finding = replace(doctor.examine({}), proof="FAILED 09:22 (smoke): the text makes no sense")
     assert finding.sick
     assert doctor.told(finding) == ["the last proof failed:", "  FAILED 09:22 (smoke): the text makes no sense"]
+
+
+def test_how_an_engine_ended_that_was_told_to_is_no_failure() -> None:
+    log = ("(APIServer pid=1) ERROR [core.py:1] Engine core proc EngineCore_DP0 died unexpectedly", "FooError: torn")
+    excerpts = {"d1": [Excerpt("engine", "d1-decode-0", log)]}
+    assert doctor.examine(excerpts).sick
+    assert not doctor.examine(excerpts, ended={"d1-decode-0"}).sick
+    occupied = "zmq.error.ZMQError: Address already in use (addr='tcp://10.0.0.1:36000')"
+    why = {"d1": [Excerpt("engine", "d1-decode-0", (occupied, *log))]}
+    assert [one.entry.id for one in doctor.examine(why, {"d1-decode-0"}).diagnoses] == ["kv-port-in-use"]
+
+
+def test_a_host_that_is_gone_is_told_first_and_what_does_not_serve_after_the_cause() -> None:
+    log = ("zmq.error.ZMQError: Address already in use (addr='tcp://10.0.0.1:36000')",)
+    seen = doctor.examine({"d1": [Excerpt("engine", "d1-decode-0", log)]})
+    finding = replace(seen, unreached=("p1: refused",), ailing=("d1-decode-0 on d1 has ended",))
+    heads = [line for line in doctor.told(finding) if not line.startswith("  ")]
+    assert [head.split()[0] for head in heads] == ["cannot", "most", "does"]
+    assert replace(doctor.examine({}), ailing=("x",)).sick and replace(doctor.examine({}), unreached=("x",)).sick
+
+
+NPU_SMI = Path(__file__).parents[1] / "cases" / "network" / "npu_smi_info.yml"
+
+
+def test_where_docker_does_not_answer_nobody_is_told_to_kill_what_may_serve() -> None:
+    said = next(case["stdout"] for case in yaml.safe_load(NPU_SMI.read_text()) if "166929" in case["stdout"])
+    busy = Excerpt("network", "npu-smi", tuple(said.splitlines()))
+    silent = Excerpt("docker", "containers", ("Cannot connect to the Docker daemon. Is the docker daemon running?",))
+    held = doctor.leftovers("d1", [busy, Excerpt("docker", "containers", ())], [], "small")
+    assert "d1: NPU 0 runs pid 166929, and no container runs there: kill -TERM 166929 (" in held[0]
+    assert doctor.leftovers("d1", [busy, silent], [], "small") == []

@@ -11,6 +11,7 @@ from qcluster.errors import UnreadableOutput
 from qcluster.facts.docker import Listed
 from qcluster.facts.instances import Engine, Running, parse
 from qcluster.facts.proven import Proof
+from qcluster.report.ailing import absent, ailing, starting, taken_down
 from qcluster.report.standing import standing
 from qcluster.report.status import Expected, Row, aligned, compact, duration, row, table
 from qcluster.result import Outcome
@@ -120,3 +121,33 @@ def test_what_is_gone_and_what_was_proven_before_is_not_told_as_if_it_were_now(
     rows: list[Row], proof: Proof | None, sentence: str
 ) -> None:
     assert sentence in standing("small", "a.yaml", rows, proof, NOW)
+
+
+@pytest.mark.parametrize(
+    ("ill", "seen", "remedy"),
+    [
+        (SICK, "runs, and its health check does not answer with 200", "then `qcluster restart p-0`"),
+        (replace(SICK, role="proxy"), "runs, and its health check", "`qcluster up a.yaml` starts it again"),
+        (GONE, "does not run (stopped)", "`qcluster logs p-0` shows why; `qcluster up a.yaml`"),
+        (replace(GONE, state="absent"), "is not there", "; `qcluster up a.yaml` starts it"),
+        (replace(GONE, state="exited 1"), "has ended with exit code 1; ", "`qcluster up a.yaml` starts it again"),
+        (
+            replace(GONE, state="exited 137"),
+            "has ended with exit code 137 (SIGKILL: out of memory?",
+            "`qcluster logs p-0`",
+        ),
+        (replace(GONE, state="exited 139"), "has ended with exit code 139 (SIGSEGV); ", "`qcluster logs p-0`"),
+    ],
+)
+def test_what_does_not_serve_is_told_with_how_it_is_seen_and_what_helps(ill: Row, seen: str, remedy: str) -> None:
+    (line,) = ailing([WELL, ill], "a.yaml")
+    assert line.startswith(f"p-0 on p {seen}") and remedy in line
+
+
+def test_what_nobody_could_ask_what_starts_and_what_nobody_started_is_not_ill() -> None:
+    loading = row(EXPECTED, Running((UP,), (LOADING,)), False)
+    lost, silent = row(EXPECTED, None, False), row(EXPECTED, Running((), (LOADING,), "Cannot connect"), False)
+    assert ailing([WELL, loading, lost, silent], "a.yaml") == ()
+    assert list(starting([WELL, loading])) == ["p-0 on p is still starting: weights 3/11"]
+    nothing = [replace(GONE, state="absent")]
+    assert absent(nothing) and not ailing(nothing, "a.yaml") and taken_down(nothing) == {"p-0"}
