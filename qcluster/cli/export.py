@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -86,16 +85,13 @@ def systemd(inventory_path: str | None, inventory_option: str | None, into: Path
 @inventory_options
 def ansible(inventory_path: str | None, inventory_option: str | None) -> None:
     """A static YAML inventory: every range spelled out, every variable at its host."""
-    import yaml
-
-    from qcluster.report.serialise import plain
+    from qcluster.inventory.written import text
 
     _, loaded = load_inventory(Choice(inventory_path, inventory_option))
-    hosts: dict[str, Any] = {name: plain(host.variables) for name, host in loaded.hosts.items()}
+    hosts = {name: host.variables for name, host in loaded.hosts.items()}
     children = {
         name: {"hosts": dict.fromkeys(group.hosts, None)}
         for name, group in loaded.groups.items()
         if name not in ("all", "ungrouped") and group.hosts
     }
-    document = {"all": {"hosts": hosts, "children": children}}
-    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(text({"all": {"hosts": hosts, "children": children}}), nl=False)

@@ -46,6 +46,7 @@ def plan(
     made = _made(choice, rest["resolve"], not rest["no_lint"])
     if folder:
         _write_scripts(made, folder)
+        _tell_of_keys(choice)
     if picture:
         from qcluster.serving.picture import svg
 
@@ -112,6 +113,16 @@ def _write_scripts(made: Plan, folder: Path) -> None:
     for name, text in scripts(made).items():
         write(folder / name, text, 0o755)
         click.echo(f"wrote {folder / name}", err=True)
+
+
+def _tell_of_keys(choice: Choice) -> None:
+    """Scripts hold no secret; without one they start a service that is open to everybody."""
+    _path, inventory = load_inventory(choice)
+    if any(host.variables.get("api_key") for host in inventory.hosts.values()):
+        what = "the scripts do not hold the inventory's api_key: export it before they run, as VLLM_API_KEY for engines"
+        click.echo(
+            f"warning: {what} and as OPENAI_API_KEY for the proxy, or the service is open to everybody", err=True
+        )
 
 
 def _json(made: Plan) -> str:

@@ -15,10 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from qcluster.cli.export import export
+from qcluster.errors import InputError
 from qcluster.export.grafana import PANELS, dashboard
 from qcluster.export.prometheus import targets
 from qcluster.export.systemd import DOCKER, quoted, units
-from qcluster.inventory import load
+from qcluster.inventory import load, written
+from qcluster.secret import Secret
 from qcluster.serving import HostFacts, bind, make_plan
 from qcluster.serving.plan import Plan
 
@@ -107,6 +109,23 @@ def test_ansible_itself_reads_the_static_inventory(tmp_path: Path, monkeypatch: 
     static, before = listed(tmp_path / "static.yaml"), listed(example)
     assert static["prefill"] == before["prefill"]
     assert static["_meta"]["hostvars"] == before["_meta"]["hostvars"]
+
+
+def test_what_a_vault_holds_stays_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["$ANSIBLE_VAULT;1.1;AES256", "6162", "6364"]
+    original = (ROOT / "inventories" / "1p1d.yaml").read_text()
+    vaulted = "".join(f"\n        {line}" for line in ["api_key: !vault |", *(f"  {line}" for line in lines)])
+    text = original.replace("hardware: a3", "hardware: a3" + vaulted.replace("\n        ", "\n    "), 1)
+    (tmp_path / "i.yaml").write_text(text)
+    ran = CliRunner().invoke(export, ["ansible", "i.yaml"])
+    assert ran.exit_code == 0, ran.output
+    assert "***" not in ran.output and ran.output.count("api_key: !vault |") == 2
+    (tmp_path / "static.yaml").write_text(ran.output)
+    keys = [load(tmp_path / name).hosts["p1"].variables["api_key"] for name in ("static.yaml", "i.yaml")]
+    assert keys[0] == keys[1] and keys[0].ciphertext.split() == lines
+    with pytest.raises(InputError, match="one by one"):
+        written.text({"password": Secret("hush")})
 
 
 def test_the_static_inventory_loads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,15 @@ def test_plan_writes_scripts_and_a_picture(run, tmp_path: Path) -> None:  # type
     assert (tmp_path / "plan.svg").read_text().startswith("<svg")
 
 
+def test_scripts_without_the_key_are_told_as_such(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    text = Path(example("1p1d")).read_text().replace("hardware: a3", "hardware: a3\n    api_key: sk-canary")
+    (tmp_path / "i.yaml").write_text(text)
+    done = run("plan", "i.yaml", "--bash", "scripts")
+    assert done.code == 0 and "VLLM_API_KEY" in done.err and "OPENAI_API_KEY" in done.err
+    assert not [path for path in (tmp_path / "scripts").rglob("*.sh") if "sk-canary" in path.read_text()]
+    assert "API_KEY" not in run("plan", example("1p1d"), "--bash", "others").err
+
+
 def test_bad_input_ends_with_2_and_says_where(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     text = Path(example("1p1d")).read_text().replace("dp: 8", "dp: 9").replace("model:", "modle:")
     (tmp_path / "bad.yaml").write_text(text)
