@@ -15,6 +15,7 @@ import click
 from qcluster.cli.closing import Told
 from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
+from qcluster.errors import InputError
 from qcluster.events import Emit, Event
 from qcluster.report.mishaps import Mishaps
 
@@ -36,7 +37,11 @@ def journal_of(verb: str) -> Journal:
     while folder.exists():
         count += 1
         folder = RUNS / f"{stamp}.{count}-{verb}"
-    return Journal(folder)
+    try:
+        return Journal(folder)
+    except OSError as error:
+        what = f"{error.filename} cannot be written ({error.strerror}), and this run's journal belongs there"
+        raise InputError(f"{what}; make room or give permission, or run qcluster in another folder") from error
 
 
 @contextmanager
@@ -47,12 +52,11 @@ def reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | N
     front = _front(session, verb, flags)
     plan = _document(session.plan)
     reporters: list[Callable[[Event], None]] = [front, told, *session.watchers]
+    mishaps = Mishaps()
     if journal:
         reporters.append(journal)
-        if plan:
-            journal.save_plan(plan)
-            journal.save_ways(session.ways)
-    mishaps = Mishaps()
+        with mishaps.of(journal):
+            _introduce(journal, session, plan)
     with ExitStack() as last:
         last.callback(_confess, mishaps, session.mask)
         if flags.html:
@@ -63,6 +67,12 @@ def reporting(session: Session, verb: str, flags: RunFlags, journal: Journal | N
         for reporter in filter(None, (journal, front)):
             last.callback(_shut, reporter, mishaps)
         yield emit
+
+
+def _introduce(journal: Journal, session: Session, plan: dict[str, Any] | None) -> None:
+    if plan:
+        journal.save_plan(plan)
+        journal.save_ways(session.ways)
 
 
 def _shut(reporter: Any, mishaps: Mishaps) -> None:

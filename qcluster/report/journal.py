@@ -80,7 +80,10 @@ class Journal:
 
 
 def _save(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Whole or not at all: a full disk, or a kill, must leave no half document to later runs."""
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 def _sentence(event: HostFinished | CommandRan | Progress) -> str:
@@ -98,10 +101,15 @@ def runs(root: Path) -> list[Path]:
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """What `run.json` says; `exit` is None for a run that was killed."""
-    loaded = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert isinstance(loaded, dict)
-    return loaded
+    """What `run.json` says; `exit` is None for a run that was killed, and where the file cannot be read."""
+    path = folder / "run.json"
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        loaded = None
+    if isinstance(loaded, dict):
+        return loaded
+    return {"at": path.stat().st_mtime, "exit": None, "inventory": f"{path} cannot be read"}
 
 
 def expectation(root: Path, verb: str, deployment: str) -> Expected:

@@ -39,9 +39,7 @@ class Mishaps:
 def _remedy(error: Exception) -> str:
     if isinstance(error, OSError):
         return "see that there is room and permission to write, then `qcluster status` says what runs"
-    return (
-        "this is a mistake in qcluster: please report these two lines; `qcluster runs last` tells what the journal kept"
-    )
+    return "a mistake in qcluster: please report these two lines; `qcluster runs last` tells what the journal kept"
 
 
 def _where(error: Exception) -> str:

@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from qcluster.errors import Stopped
 from qcluster.events import Event, PlayFinished
 from qcluster.report.fanout import fan_out
+from qcluster.report.journal import expectation
 from qcluster.report.mishaps import Mishaps
 from qcluster.report.serialise import Mask
+from qcluster.report.timings import Expected
 
 PLAY = """\
 - hosts: all
@@ -63,22 +66,38 @@ def test_a_reader_that_went_away_still_ends_the_run() -> None:
     assert list(mishaps.lines()) == []
 
 
+def run(folder: Path, *words: str, out: IO[str] | int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    (folder / "play.yml").write_text(PLAY)
+    (folder / "hosts.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
+    command = [sys.executable, "-m", "qcluster", *words]
+    environ = {**os.environ, "NO_COLOR": "1"}
+    nobody, piped = subprocess.DEVNULL, subprocess.PIPE
+    return subprocess.run(
+        command, cwd=folder, stdout=out, stderr=piped, stdin=nobody, text=True, env=environ, check=False
+    )
+
+
 @pytest.mark.parametrize("form", ["ndjson", "json", "junit"])
 def test_a_full_disk_below_the_output_does_not_end_a_run(tmp_path: Path, form: str) -> None:
-    trace, book = tmp_path / "trace", tmp_path / "play.yml"
-    book.write_text(PLAY)
-    (tmp_path / "hosts.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
-    words = ["run", str(book), "-i", "hosts.yml", "-e", f"trace={trace}", "-o", form]
-    with open("/dev/full", "w") as full:
-        ran = subprocess.run(
-            [sys.executable, "-m", "qcluster", *words],
-            cwd=tmp_path,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "NO_COLOR": "1"},
-            check=False,
-        )
+    trace = tmp_path / "trace"
+    with Path("/dev/full").open("w") as full:
+        ran = run(tmp_path, "run", "play.yml", "-i", "hosts.yml", "-e", f"trace={trace}", "-o", form, out=full)
     assert trace.read_text() == "done" and ran.returncode == 0, ran.stderr
     assert ran.stderr.count("this report is not whole (OSError: [Errno 28]") == 1 and "Traceback" not in ran.stderr
+
+
+def test_a_summary_that_was_cut_off_is_a_run_like_others(tmp_path: Path) -> None:
+    folder = tmp_path / ".qcluster" / "runs" / "20260101-000000-run"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"at": 17')
+    listed = run(tmp_path, "runs")
+    assert listed.returncode == 0 and "unfinished" in listed.stdout and "run.json cannot be read" in listed.stdout
+    assert expectation(folder.parent, "run", "d") == Expected()
+
+
+def test_no_place_for_the_journal_is_said_before_a_host_is_touched(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    (tmp_path / ".qcluster").write_text("")
+    ran = run(tmp_path, "run", "play.yml", "-i", "hosts.yml", "-e", f"trace={trace}")
+    assert ran.returncode == 2 and "this run's journal belongs there; make room" in ran.stderr, ran.stderr
+    assert not trace.exists() and "Traceback" not in ran.stderr
