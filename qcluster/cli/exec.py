@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli import complete
-from qcluster.cli.options import RunFlags
+from qcluster.cli.options import RunFlags, which_inventory
 from qcluster.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("pattern", shell_complete=complete.hosts)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
+@which_inventory
 @click.option("-l", "--limit", default="", metavar="PATTERN", help="Only these of the hosts.")
 @click.option("-f", "--forks", type=click.IntRange(min=0), default=0, help="Hosts at the same time [all].")
 @click.option("-b", "--become", is_flag=True, help="Run as root through sudo.")

@@ -116,13 +116,29 @@ def _words(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
+def _only(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> str | None:
+    """Ansible merges several; here a second one would be passed over."""
+    if len(paths) > 1:
+        raise InputError(f"--inventory {' and '.join(paths)}: there is one inventory; it may be a folder of files")
+    return paths[0] if paths else None
+
+
+which_inventory = click.option(
+    "-i",
+    "--inventory",
+    "inventory_option",
+    type=click.Path(),
+    multiple=True,
+    callback=_only,
+    metavar="PATH",
+    help="The inventory.",
+)
+
+
 def inventory_options(function: F) -> F:
     """`[INVENTORY]` and `-i/--inventory`: the function gets `inventory_path` and `inventory_option`."""
-    option = click.option(
-        "-i", "--inventory", "inventory_option", type=click.Path(), metavar="PATH", help="The inventory."
-    )
     argument = click.argument("inventory_path", required=False, type=click.Path(), metavar="[INVENTORY]")
-    decorated: Any = argument(option(function))
+    decorated: Any = argument(which_inventory(function))
     return decorated  # type: ignore[no-any-return]
 
 

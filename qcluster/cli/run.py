@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from qcluster.cli.options import RunFlags, run_options
+from qcluster.cli.options import RunFlags, run_options, which_inventory
 
 
 @click.command()
 @click.argument("playbook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
+@which_inventory
 @run_options
 def run(playbook: Path, inventory_option: str | None, flags: RunFlags) -> int:
     """Run PLAYBOOK: Ansible's words with Ansible's meaning; a word that is not known is an error.

@@ -177,3 +177,8 @@ def test_variables_of_the_reference_are_always_there(folder: Path) -> None:
     (folder / "magic.yml").write_text(yaml.safe_dump([{"name": "P", "hosts": "a", "tasks": tasks}]))
     code, out, err = qcluster(folder, "run", "magic.yml", "-i", "hosts.yaml", "-v")
     assert code == 0, out + err
+
+
+def test_a_second_inventory_is_refused(folder: Path) -> None:
+    code, _, err = qcluster(folder, "run", "site.yml", "-i", "hosts.yaml", "-i", "more.yaml", "--list-hosts")
+    assert (code, "hosts.yaml and more.yaml: there is one inventory" in err) == (2, True), err
