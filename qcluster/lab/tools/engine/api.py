@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from qcluster.lab.tools import here
 from qcluster.lab.tools.engine import console, text, transfer
 from qcluster.lab.tools.engine.counters import Counters, Ticket
+from qcluster.lab.tools.engine.prompts import Refused, chat_prompt, completion_prompt
 from qcluster.lab.tools.engine.startup import Engine
 from qcluster.lab.tools.httpd import Request, Response, document
 
@@ -28,12 +29,6 @@ ROUTES = [
 
 FIRST_TOKEN, NEXT_TOKEN = 0.02, 0.002
 """Seconds that a simulated answer takes, so that concurrent requests overlap as they would."""
-
-
-class Refused(Exception):
-    def __init__(self, message: str, kind: str, code: int):
-        super().__init__(message)
-        self.response = document({"error": {"message": message, "type": kind, "param": None, "code": code}}, code)
 
 
 class Job(NamedTuple):
@@ -140,7 +135,7 @@ class Api:
         model = str(body.get("model", options.names[0]))
         if model not in options.names:
             raise Refused(f"The model `{model}` does not exist.", "NotFoundError", 404)
-        prompt = _chat_prompt(body) if chat else _prompt(body)
+        prompt = chat_prompt(body) if chat else completion_prompt(body)
         asked = body.get("max_completion_tokens", body.get("max_tokens")) if chat else body.get("max_tokens", 16)
         longest = options.longest
         used = len(text.tokens(prompt))
@@ -283,25 +278,3 @@ def _head(job: Job, chunk: bool = False) -> dict[str, Any]:
 def _usage(job: Job, pieces: list[str]) -> dict[str, int]:
     prompt = len(text.tokens(job.prompt))
     return {"prompt_tokens": prompt, "total_tokens": prompt + len(pieces), "completion_tokens": len(pieces)}
-
-
-def _prompt(body: dict[str, Any]) -> str:
-    prompt = body.get("prompt")
-    if isinstance(prompt, list):
-        prompt = " ".join(str(part) for part in prompt)
-    if not isinstance(prompt, str) or not prompt:
-        raise Refused("Either prompt or prompt_embeds must be provided and non-empty.", "BadRequestError", 400)
-    return prompt
-
-
-def _chat_prompt(body: dict[str, Any]) -> str:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Refused("messages must not be empty", "BadRequestError", 400)
-    return "\n".join(f"{message.get('role', 'user')}: {_content(message.get('content'))}" for message in messages)
-
-
-def _content(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(str(part.get("text", "")) for part in value)
-    return str(value or "")
