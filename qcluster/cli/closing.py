@@ -26,6 +26,7 @@ class Told:
     elapsed: float = 0.0
     changed: bool = False
     proven: bool = False
+    asked: set[str] = field(default_factory=set)
     unreachable: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
@@ -42,7 +43,8 @@ class Told:
     def _done(self, event: HostFinished) -> None:
         module, result = self._modules.get(event.uid, ""), event.result
         self.changed |= result.status is Status.CHANGED
-        self.proven |= module == "smoke" and result.status is Status.OK
+        self.proven |= module == "smoke" and result.status in (Status.OK, Status.CHANGED)
+        self.asked.add(event.host)
         if result.status is Status.UNREACHABLE and not result.ignored:
             self.unreachable.append(event.host)
         elif module == "npus_free" and result.status is Status.OK:
@@ -51,10 +53,15 @@ class Told:
             self.left[event.host] = left
 
 
+UNPROVEN = "not proven: no task of this run asked the service, {elapsed:.1f} s; `qcluster smoke {inventory}` does"
+
+
 def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) -> Iterator[str]:
     """What a run of `verb` came to."""
     if verb == "down":
         yield from stopped(plan, told, inventory, code)
+    elif verb in ("up", "smoke") and not code and not told.proven:
+        yield UNPROVEN.format(elapsed=told.elapsed, inventory=inventory)
     elif verb in ("up", "smoke", "scale") and not code:
         calm = "nothing changed; " if verb == "up" and not told.changed else ""
         yield f"{calm}{served(plan, told)}"
@@ -101,4 +108,7 @@ def stopped(plan: Plan, told: Told, inventory: Path, code: int) -> Iterator[str]
     if not code:
         npus = "NPUs free" if told.free else "NPUs not looked at"
         what = "stopped" if told.changed else "nothing ran"
-        yield f"{plan.deployment}: {what}, {npus}, {told.elapsed:.1f} s"
+        rest = [host.name for host in plan.hosts if host.name not in told.asked]
+        where = f" on {', '.join(sorted(told.asked))}" if rest else ""
+        others = f"; not asked, what runs there goes on: {', '.join(rest)}" if rest else ""
+        yield f"{plan.deployment}{where}: {what}, {npus}, {told.elapsed:.1f} s{others}"

@@ -15,6 +15,7 @@ from qcluster.result import Status, TaskResult
 
 PLAN: Any = SimpleNamespace(
     deployment="small",
+    hosts=[SimpleNamespace(name="p1")],
     instances=[SimpleNamespace(port=None)] * 2,
     proxy=SimpleNamespace(address="10.0.0.1", port=1999),
     model=SimpleNamespace(served_name="qwen3.5"),
@@ -52,6 +53,18 @@ def heard(module: str, host: str, status: Status, **values: Any) -> Told:
 )
 def test_down_says_what_it_leaves(told: Told, code: int, lines: list[str]) -> None:
     assert list(stopped(PLAN, told, Path("a.yaml"), code)) == lines
+
+
+def test_down_of_some_hosts_does_not_say_that_all_is_stopped() -> None:
+    plan = SimpleNamespace(**{**vars(PLAN), "hosts": [SimpleNamespace(name=name) for name in ("p1", "d1")]})
+    (line,) = stopped(plan, heard("npus_free", "d1", Status.OK), Path("a.yaml"), 0)
+    assert line == "small on d1: nothing ran, NPUs free, 2.0 s; not asked, what runs there goes on: p1"
+
+
+@pytest.mark.parametrize(("module", "status"), [("host_facts", Status.OK), ("smoke", Status.SKIPPED)])
+def test_a_run_that_left_the_proof_out_claims_nothing(module: str, status: Status) -> None:
+    (line,) = last_words(PLAN, "up", heard(module, "p1", status), Path("a.yaml"), 0)
+    assert line == "not proven: no task of this run asked the service, 2.0 s; `qcluster smoke a.yaml` does"
 
 
 @pytest.mark.parametrize(
