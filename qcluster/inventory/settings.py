@@ -21,6 +21,13 @@ from qcluster.templating import Templar, TemplateError
 
 ROLES = ("prefill", "decode", "standalone")
 GROUPS = (*ROLES, "proxy")
+GROUP_MEANINGS = {
+    "prefill": "Hosts whose engines read prompts and hand their KV cache on; needs `decode`.",
+    "decode": "Hosts whose engines write the answers; needs `prefill`.",
+    "standalone": "Hosts whose engines do both, each a service of its own, without a proxy.",
+    "proxy": "The one host that the proxy runs on, in `prefill` or not; default: the first prefill host.",
+}
+"""What a deployment's groups are; hosts outside of them take no part."""
 PER_RANK = ("vllm_args", "vllm_env")
 """Rendered later, for each rank, over the rank's own facts."""
 

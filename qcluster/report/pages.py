@@ -15,11 +15,12 @@ import yaml
 
 from qcluster.diagnose import catalogue
 from qcluster.inventory.connection import CONNECTION
-from qcluster.inventory.settings import SETTINGS
+from qcluster.inventory.settings import GROUP_MEANINGS, SETTINGS
 from qcluster.modules import table as modules
 from qcluster.network import findings
 from qcluster.playbook.language import CALLS, KEYWORDS, LOOP_CONTROL, MAGIC, METAS, REFUSED
 from qcluster.serving.lint.check import RULES
+from qcluster.serving.models import MEANINGS
 
 NOTICE = "<!-- Made by `python -m qcluster.report.pages docs/reference`; edit the tables in the code instead. -->\n"
 
@@ -67,6 +68,7 @@ def inventory() -> str:
         "those of [roles](#roles) and [connections](#connections); any other variable is yours. *Level* says where a",
         "value may differ: `deployment` is one value for all hosts, `host` may be set for a host or a group.",
         "`qcluster inventory show HOST --explain` says where a value comes from.\n",
+        _groups(),
     ]
     for group, members in groupby(SETTINGS.items(), key=lambda entry: entry[1].group):
         rows = [
@@ -74,7 +76,19 @@ def inventory() -> str:
             for name, one in members
         ]
         parts += [f"\n## {group}\n", grid(("variable", "type", "default", "level", "meaning"), rows)]
-    return "\n".join([*parts, _role_variables(), _connections()])
+    return "\n".join([*parts, _model(), _role_variables(), _connections()])
+
+
+def _groups() -> str:
+    rows = [(code(name), meaning) for name, meaning in GROUP_MEANINGS.items()]
+    return "\n## Groups\n\n" + grid(("group", "hosts"), rows)
+
+
+def _model() -> str:
+    """The keys of a `model` that is a mapping."""
+    rows = [(code(name), meaning) for name, meaning in MEANINGS.items()]
+    example = "`model: {weights: org/name, shape: moe}`, or `model: {recipe: Qwen3.5-27B, weights: /data/own}`"
+    return f"\n## A model of your own\n\nA mapping in `model`: {example}.\n\n" + grid(("key", "meaning"), rows)
 
 
 def _role_variables() -> str:

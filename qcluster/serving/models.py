@@ -27,6 +27,20 @@ KEYS = {
 
 `weights_gb` (10⁹ bytes, of them `experts_gb`) and `kv_bytes_per_token` are what the memory rules reckon with."""
 
+MEANINGS = {
+    "recipe": "a recipe's model (`qcluster recipes`); the other keys then change it, and none is required",
+    "weights": "hub id, or an absolute path on the hosts; required without `recipe`",
+    "served_name": "what clients call it; default: the last part of `weights`",
+    "shape": "`dense` or `moe`; required without `recipe`",
+    "hybrid": "whether some layers are linear attention, whose KV cache needs a manager of its own",
+    "max_model_len": "tokens that it can take at most",
+    "kv_bytes_per_token": "bytes of KV cache a token, for the memory rules",
+    "weights_gb": "size of its weights in 10⁹ bytes, for the memory rules",
+    "experts_gb": "how much of them are experts, which are spread",
+    "since": "the first vllm-ascend release that knows it",
+}
+"""What each of the `KEYS` is for a reader."""
+
 _OF_VARIANT = ("weights", "served_name", "weights_gb", "experts_gb")
 SHAPES = ("dense", "moe")
 Mistake = tuple[str, str]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from qcluster.inventory.settings import GROUP_MEANINGS, GROUPS
 from qcluster.playbook.language import CALLS, IMPORTS, INCLUDES
 from qcluster.report.pages import grid, pages
+from qcluster.serving.models import KEYS, MEANINGS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 PAGES = pages()
@@ -32,3 +34,9 @@ def test_the_inventory_reference_has_the_variables_of_every_role_that_has_some()
         assert f"\n### {role}\n" in text
     for name in ("source_repository", "engine_path", "health_timeout", "network_budget"):
         assert f"| `{name}` |" in text
+
+
+def test_the_inventory_reference_has_every_group_and_every_key_of_a_model() -> None:
+    assert set(GROUP_MEANINGS) == set(GROUPS) and set(MEANINGS) == set(KEYS)
+    for name in (*GROUPS, *KEYS):
+        assert f"\n| `{name}` | " in PAGES["inventory.md"]
