@@ -179,7 +179,7 @@ def value_trap(name: str, origin: Origin) -> str:
 
 
 def _of_sources(inventory: Inventory) -> Iterator[Problem]:
-    """`from HOST` names a host of the inventory."""
+    """`from HOST` names a host of the inventory, and `load` has a file."""
     for host in inventory.hosts.values():
         for name in ("image_source", "weights_source"):
             word, _, source = str(host.variables.get(name, "")).partition(" ")
@@ -187,6 +187,8 @@ def _of_sources(inventory: Inventory) -> Iterator[Problem]:
                 near = nearest(source.strip(), inventory.hosts)
                 hint = f"did you mean '{near}'?" if near else f"hosts: {', '.join(inventory.hosts)}"
                 yield problem_at(host, name, f"there is no host {source.strip()!r}", hint)
+        if str(host.variables.get("image_source", "")).strip() == "load" and not host.variables.get("image_file"):
+            yield problem_at(host, "image_source", "is 'load', which needs a file", "load FILE, or image_file")
 
 
 def _of_files(inventory: Inventory) -> Iterator[Problem]:

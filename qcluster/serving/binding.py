@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from qcluster.errors import InputError, Problem
 from qcluster.serving import catalogue
 from qcluster.serving.plan import Container, HostPlan, Instance, Plan, fact_names
+from qcluster.serving.ports import spans_of
 
 T = TypeVar("T")
 _FACT = re.compile(r"<fact:([a-z_]+)>")
@@ -80,13 +81,12 @@ def _mismatch(plan: Plan, name: str, facts: Mapping[str, HostFacts]) -> list[Pro
         found.append(Problem("", 0, name, f"the inventory says {host.hardware}, the host is {seen.hardware}"))
     missing = [npu for npu in host.npus if npu not in seen.npus] if seen.npus else []
     if missing:
-        what = f"the plan uses NPUs {_ids(missing)}, the host shows {_ids(seen.npus)}"
-        found.append(Problem("", 0, name, what, "set npus, or lower dp or tp"))
+        used = any(npu in one.devices for one in plan.instances if one.host == name for npu in missing)
+        whose = "the plan uses NPUs" if used else "the inventory gives it also NPUs"
+        hint = "lower dp or tp, and set npus" if used else "none of them is used"
+        what = f"{whose} {spans_of(missing)}, the host shows {spans_of(seen.npus)}"
+        found.append(Problem("", 0, name, what, f"{hint}: `npus: {spans_of(seen.npus)}`"))
     return found
-
-
-def _ids(npus: Any) -> str:
-    return ",".join(map(str, npus))
 
 
 def _fill(value: T, facts: Mapping[str, str]) -> T:

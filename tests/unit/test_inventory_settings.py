@@ -65,6 +65,13 @@ def test_a_source_is_a_host_of_the_inventory(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["hosts.yaml:1: all: weights_source: there is no host 'g' (hosts: h)"]
 
 
+def test_an_image_that_is_loaded_has_a_file(tmp_path: Path) -> None:
+    (missing,) = problems(tmp_path, "all: {vars: {image_source: load}, hosts: {h: }}\n")
+    assert missing == "hosts.yaml:1: all: image_source: is 'load', which needs a file (load FILE, or image_file)"
+    for form in ("image_source: load, image_file: /x.tar", "image_source: load /x.tar"):
+        assert problems(tmp_path, f"all: {{vars: {{{form}}}, hosts: {{h: }}}}\n") == []
+
+
 def test_a_manifest_that_weights_must_match_is_there(tmp_path: Path) -> None:
     text = "all: {vars: {weights_manifest: sums.txt}, hosts: {h: }}\n"
     (missing,) = problems(tmp_path, text)

@@ -428,6 +428,17 @@ def test_jemalloc_is_the_images_own(tmp_path: Path, variables: Any, facts: Any, 
     assert bound.instances[0].env.get("LD_PRELOAD") == path
 
 
+def test_npus_that_a_host_has_not_are_told_as_ranges_with_what_to_write(tmp_path: Path) -> None:
+    seen = HostFacts("a3", "eth0", npus=(0, 1, 2, 3))
+    with pytest.raises(InputError) as raised:
+        bind(plan_of(tmp_path, shape="single", vars={"hardware": "a3", "dp": 2, "tp": 2}), {"s1": seen})
+    said = "s1: the inventory gives it also NPUs 4-15, the host shows 0-3 (none of them is used: `npus: 0-3`)"
+    assert str(raised.value) == said
+    with pytest.raises(InputError) as raised:
+        bind(plan_of(tmp_path, shape="single", vars={"hardware": "a3", "dp": 8, "tp": 2}), {"s1": seen})
+    assert "the plan uses NPUs 4-15, the host shows 0-3 (lower dp or tp, and set npus" in str(raised.value)
+
+
 def test_a_missing_host_stays_unbound(tmp_path: Path) -> None:
     half = bind(plan_of(tmp_path), {"p1": FACTS})
     assert "nic" in half.facts and "<fact:" in half.instances[-1].env["HCCL_SOCKET_IFNAME"]
