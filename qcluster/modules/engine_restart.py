@@ -60,7 +60,7 @@ class EngineRestart:
         },
         help="Restart instances one after another, the proxy told (run_once).",
     )
-    supports_check = False
+    supports_check = True
 
     def run(self, call: Call, reach: Reach) -> Report:
         plan, names = call.variables["qcluster_plan"], [str(name) for name in call.args["names"]]
@@ -70,6 +70,9 @@ class EngineRestart:
             known = ", ".join(one["name"] for one in plan["instances"])
             return Report(failed=f"no instance, group, host or role is called {', '.join(unknown)}; there are {known}")
         for unit in units:
+            if call.check:
+                note(reach, unit.name, "would be restarted")
+                continue
             failed = _restart(call, reach, plan, unit)
             if failed:
                 return Report(failed=failed, changed=True)
@@ -138,7 +141,7 @@ def _given_back(call: Call, reach: Reach, plan: Mapping[str, Any], unit: Unit) -
     """Why the proxy does not send to it again, or an empty text."""
     failed = give(reach, plan, {unit.role: unit.endpoints}, _key(call), BACK)
     if failed:
-        return f"{unit.name} is up, but {failed}: restart the proxy with `qcluster up`"
+        return f"{unit.name} is up, but {failed}: `qcluster restart proxy` starts it with its whole list"
     note(reach, unit.name, "up again; the proxy takes it back")
     return ""
 

@@ -23,6 +23,7 @@ from qcluster.lab.tools import httpd
 from qcluster.lab.tools.proxy import Proxy
 from qcluster.lab.tools.proxy_arguments import DEFAULTS
 from qcluster.modules.base import Call, Reach, Report
+from qcluster.modules.engine_restart import engine_restart
 from qcluster.modules.proxy_members import proxy_members
 from qcluster.secret import Secret
 from qcluster.serving import record
@@ -169,6 +170,16 @@ def test_what_an_interrupted_restart_took_out_under_load_is_given_back(stand: St
     stand.call(("p0", "d0", "d1"), without=["d1"], drain=0)
     assert stand.call(("p0", "d0", "d1")).changed
     assert stand.listed() == {"p0", "d0", "d1"}
+
+
+def test_restart_in_check_mode_says_whom_and_asks_nobody(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    reach = Reach(LocalTransport("p1"), {}, lambda host: {}, ("p1",), heard.append, time.sleep, time.monotonic)
+    given = {"names": ["decode"], "home": {}, "drain": 1, "timeout": 1, "api_key": ""}
+    report = engine_restart.run(Call("p1", given, {"qcluster_plan": document(tmp_path)}, check=True), reach)
+    assert report.changed and report.values["restarted"] == ["d1-decode-0", "d1-decode-1"]
+    told = [(event.subject, event.text) for event in heard if isinstance(event, Progress)]
+    assert told == [("d1-decode-0", "would be restarted"), ("d1-decode-1", "would be restarted")]
 
 
 def two_decodes(text: str = INVENTORY) -> str:
