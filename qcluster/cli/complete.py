@@ -20,8 +20,8 @@ def instances(context: click.Context, parameter: click.Parameter, begun: str) ->
 
 
 def movable(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
-    """What `restart` takes: instances, hosts, groups."""
-    return _matching(begun, lambda: [*_instances(_inventory(context)), *_hosts(_inventory(context))])
+    """What `restart` takes: instances, the proxy, hosts, groups."""
+    return _matching(begun, lambda: [*_instances(_inventory(context)), "proxy", *_hosts(_inventory(context))])
 
 
 def hosts(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:

@@ -19,6 +19,9 @@ from qcluster.errors import InputError
 from qcluster.report.status import Row
 from qcluster.serving.plan import Instance, Plan
 
+PROXY = "proxy"
+"""What the proxy is called beside the names of instances."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=complete.movable)
@@ -27,7 +30,10 @@ from qcluster.serving.plan import Instance, Plan
 @api_key_option
 @run_options
 def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, api_key: str, flags: RunFlags) -> int:
-    """Restart the instances, groups, hosts or roles called NAME. The proxy sends nothing to what restarts."""
+    """Restart the instances, groups, hosts or roles called NAME. The proxy sends nothing to what restarts.
+
+    `proxy` is the proxy itself: what it forwards meanwhile fails.
+    """
     choice = Choice(None, inventory_option, flags.vault_password_file, flags.extra_vars)
     with opened(choice, flags) as session, unlocking(session, "restart"):
         assert session.plan is not None
@@ -37,15 +43,15 @@ def restart(names: tuple[str, ...], inventory_option: str | None, yes: bool, api
         price = _price(session.plan, names, {row.instance for row in rows if not row.serves})
         if price and not yes and not flags.check:
             agree(price)
-        extra = {"restart_names": list(names), **keyed(api_key)}
+        extra = {"restart_names": list(names), "qcluster_yes": yes, **keyed(api_key)}
         return run_playbook(session, "restart", playbook("restart", Path.cwd()), flags, extra_vars=extra)
 
 
 def _check(plan: Plan, names: tuple[str, ...]) -> None:
-    known = {word for one in plan.instances for word in _words(one)}
+    known = {word for one in plan.instances for word in _words(one)} | ({PROXY} if plan.proxy else set())
     unknown = [name for name in names if name not in known]
     if unknown:
-        there = ", ".join(one.name for one in plan.instances)
+        there = ", ".join([*(one.name for one in plan.instances), *([PROXY] if plan.proxy else [])])
         raise InputError(f"no instance, group, host or role is called {', '.join(unknown)}; there are {there}")
 
 
@@ -57,6 +63,10 @@ def _see_it_run(plan: Plan, rows: list[Row]) -> None:
 
 def _price(plan: Plan, names: tuple[str, ...], sick: Collection[str]) -> str:
     """What clients will notice; empty where nothing."""
+    if PROXY in names and PROXY not in sick:
+        return "every request goes through the proxy: those that run are cut off, new ones fail until it is back"
+    if set(names) == {PROXY}:
+        return ""
     alone = interrupted(plan, names, sick)
     if alone:
         return f"no other {' and no other '.join(alone)} instance serves: requests fail until these are back"

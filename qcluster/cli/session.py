@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
 from qcluster.cli.reporting import journal_of, reporting
 from qcluster.cli.stopping import stoppable
+from qcluster.errors import InputError
 from qcluster.events import CommandRan, Event
 from qcluster.inventory.model import Inventory
 from qcluster.report.serialise import Mask
@@ -141,7 +143,7 @@ def _fleet(session: Session, flags: RunFlags) -> Fleet:
     from qcluster.transport.fleet import Fleet
     from qcluster.transport.settings import Settings
 
-    asked = click.prompt("BECOME password", hide_input=True, err=True) if flags.ask_become_pass else ""
+    asked = _become_password() if flags.ask_become_pass else ""
     session.mask.learn(asked)
     extra = {"ansible_become_password": Secret(asked)} if asked else {}
     settings = {}
@@ -152,6 +154,17 @@ def _fleet(session: Session, flags: RunFlags) -> Fleet:
         settings[name] = Settings.from_variables(name, {**connection, "inventory_hostname": name})
         session.ways[name] = way(connection)
     return Fleet(settings, session.on_command)
+
+
+def _become_password() -> str:
+    """What the operator types. Raises InputError where there is nobody to ask."""
+    try:
+        return str(click.prompt("BECOME password", hide_input=True, err=True))
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        words = "--ask-become-pass: no terminal to ask at, and no password on standard input"
+        raise InputError(f"{words}; set ansible_become_password (from a vault), or let sudo ask for none") from None
 
 
 def load_playbook(playbook: Path, vault: Vault) -> Playbook:

@@ -63,6 +63,7 @@ class EngineContainer:
             "stop_timeout": Option("int", default=45, help="Seconds between SIGTERM and SIGKILL."),
             "nofile": Option("int", default=1048576, help="Open files an engine may have (docker --ulimit nofile)."),
             "replace": Option("bool", default=True, help="false: fail rather than stop a container that runs."),
+            "again": Option("bool", default=False, help="true: what runs as planned is ended and started anew."),
             "counts": Option(
                 "dict", default={}, help="Variables of the scripts as they count for whether it is another container."
             ),
@@ -83,10 +84,10 @@ class EngineContainer:
         stale = (*write(want, have.sums), *key_steps(call, have))
         if have.container is not None and _foreign(want, have.container):
             return Decision(failed=FOREIGN.format(name=want.name))
-        running = have.container is not None and have.container.running
-        if running and not _same(want, have.container) and not call.args["replace"]:
+        running, same = have.container is not None and have.container.running, _same(want, have.container)
+        if running and not same and not call.args["replace"]:
             return Decision(failed=SERVING.format(name=want.name))
-        if have.container is None or not running or not _same(want, have.container):
+        if not running or not same or call.args["again"]:
             return Decision((*stale, start(want)), values={"started": True}, finish=_started)
         dead = tuple(name for name in want.engines if name in have.exits)
         again = (sh(AGAIN, want.home, *dead),) if dead else ()

@@ -117,6 +117,19 @@ def test_restart_refuses_a_name_that_nobody_has(place: Workplace) -> None:
     assert "p1-prefill-0" in ran.err
 
 
+def test_restart_proxy_starts_a_new_one_once_somebody_has_agreed(place: Workplace) -> None:
+    asked = place.run("restart", "proxy", "-i", LAB)
+    assert asked.exit == 2 and "those that run are cut off" in asked.err and "--yes" in asked.err, asked.text
+    before = {row["instance"]: row for row in place.run("status", LAB, "--json").json()["instances"]}
+    ran = place.run("restart", "proxy", "-i", LAB, "--yes", "-o", "json")
+    assert ran.exit == 0, ran.text
+    after = {row["instance"]: row for row in place.run("status", LAB, "--json").json()["instances"]}
+    assert after["proxy"]["age"] < before["proxy"]["age"] and after["proxy"]["health"] == "ok"
+    assert all(after[name]["age"] >= before[name]["age"] for name in before if name != "proxy"), "engines go on"
+    listed = place.run("exec", after["proxy"]["host"], "-i", LAB, "--", "docker", "ps", "-a")
+    assert listed.exit == 0 and "-previous" not in listed.text, listed.text
+
+
 def test_doctor_finds_nothing_in_a_sound_deployment(place: Workplace) -> None:
     ran = place.run("doctor", LAB)
     assert ran.exit == 0, ran.text

@@ -106,6 +106,12 @@ def test_another_plan_is_replaced_only_when_that_is_allowed(tmp_path: Path, chan
     assert refused.steps == () and "--yes" in refused.failed
 
 
+def test_what_runs_as_planned_is_started_anew_where_that_is_asked(tmp_path: Path) -> None:
+    one = engine(tmp_path, again=True)
+    decision = engine_container.decide(one, found(running(dict(wanted(one).labels)), sums=sums(one)))
+    assert scripts(decision) == ["run"] and decision.values["started"] is True
+
+
 def test_a_container_that_ended_is_started_anew_without_asking(tmp_path: Path) -> None:
     one = engine(tmp_path, replace=False)
     decision = engine_container.decide(one, found(running(dict(wanted(one).labels), on=False), sums=sums(one)))
