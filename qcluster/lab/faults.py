@@ -14,6 +14,9 @@ from qcluster.errors import InputError
 from qcluster.lab import furnish
 from qcluster.lab.layout import Lab, LabHost, load
 
+OTHER_DRIVER = "24.1.rc3"
+"""What `driver-mismatch` shows where no version is named."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -174,7 +177,7 @@ def refresh(lab: Lab) -> None:
         _refresh_conf(lab, host)
         _refresh_tools(lab, host)
         version = _value(lab, "driver-mismatch", host.name)
-        text = furnish.version_info(host, version if version is not None else "")
+        text = furnish.version_info(host, version or OTHER_DRIVER if version is not None else "")
         (lab.root(host.name) / "usr/local/Ascend/driver/version.info").write_text(text)
 
 

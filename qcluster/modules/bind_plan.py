@@ -12,6 +12,8 @@ from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.serving.catalogue import release_entry
 from qcluster.serving.plan import HostPlan
 
+DARK = "install the driver, or put npu-smi on PATH (/usr/local/bin/npu-smi)"
+
 
 class BindPlan:
     spec = Spec(
@@ -114,7 +116,7 @@ def settled(document: Mapping[str, Any], seen: Mapping[str, Mapping[str, Any] | 
 def blindness(seen: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
     """Hosts whose NPUs cannot be seen: unknown, which is never a pass."""
     dark = {name: facts for name, facts in seen.items() if facts and not facts["hardware"]}
-    return [f"{name}: npu-smi shows no NPU: {_last(facts['npu_problem'])}" for name, facts in dark.items()]
+    return [f"{name}: npu-smi shows no NPU: {_last(facts['npu_problem'])}; {DARK}" for name, facts in dark.items()]
 
 
 def _last(text: str) -> str:

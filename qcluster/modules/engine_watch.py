@@ -17,6 +17,11 @@ from qcluster.modules.attend import Attendance
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.streams import note
 
+QUIET_SECONDS = 30.0
+"""After so long without a word a person wants to know who is waited for."""
+NAMED = 4
+"""So many are named then."""
+
 
 class EngineWatch:
     spec = Spec(
@@ -77,27 +82,47 @@ def targets(call: Call) -> tuple[Target, ...]:
 
 def _attend(board: Board, attendance: Attendance, reach: Reach, deadline: float) -> str:
     """Until everything is up or something failed. Returns why it gave up, or an empty text."""
-    grace = float("inf")
+    grace, quiet_since = float("inf"), reach.clock()
     while not board.complete:
         now = reach.clock()
         if reach.cancelled():
             return "interrupted; the engines go on starting"
         if now > min(deadline, grace):
             return "" if board.failures else f"not up in time: {board.late()}"
-        for news in attendance.take(0.5):
-            if news.kind == "retry":
-                text = f"{news.text}; tried again, what starts there goes on"
-                reach.emit(Progress(reach.clock(), news.host, news.host, "finding", text))
-            for moved in board.apply(news, reach.clock()):
-                _tell(board, moved, reach)
-        for name, text in board.stalls(reach.clock()):
-            reach.emit(Progress(reach.clock(), board.target(name).host, name, "finding", text))
+        quiet_since = reach.clock() if _hear(board, attendance, reach) else still_waiting(board, reach, quiet_since)
         if board.failures and grace == float("inf"):
             attendance.stop()
             grace = now + board.GRACE
         if attendance.over and not board.complete:
             return "" if board.failures else f"nothing left to follow, and not up: {', '.join(board.waiting)}"
     return ""
+
+
+def _hear(board: Board, attendance: Attendance, reach: Reach) -> bool:
+    """Take what happened, and tell it. Whether there was anything to tell."""
+    told: list[str] = []
+    for news in attendance.take(0.5):
+        if news.kind == "retry":
+            text = f"{news.text}; tried again, what starts there goes on"
+            reach.emit(Progress(reach.clock(), news.host, news.host, "finding", text))
+        for moved in board.apply(news, reach.clock()):
+            _tell(board, moved, reach)
+            told.append(moved)
+    for name, text in board.stalls(reach.clock()):
+        told.append(name)
+        reach.emit(Progress(reach.clock(), board.target(name).host, name, "finding", text))
+    return bool(told)
+
+
+def still_waiting(board: Board, reach: Reach, since: float) -> float:
+    """Who is waited for, when nothing was told since `since` for too long. From when on it is quiet."""
+    now = reach.clock()
+    if now - since < QUIET_SECONDS or not board.waiting:
+        return since
+    places = [f"{name} (`{board.positions[name].text}`)" for name in board.waiting[:NAMED]]
+    more = f" and {len(board.waiting) - NAMED} more" if len(board.waiting) > NAMED else ""
+    note(reach, "engines", f"still starting: {', '.join(places)}{more}")
+    return now
 
 
 def _tell(board: Board, name: str, reach: Reach) -> None:
@@ -116,7 +141,8 @@ def unhealthy(board: Board, reach: Reach, attempts: int = 5) -> list[str]:
     asked = [target for target in board.targets if target.port is not None]
     answers = at_once(reach, [(target.name, partial(health, reach, target, attempts)) for target in asked])
     return [
-        f"{target.name}: /health on {target.address}:{target.port} says {answer.status or answer.error}"
+        f"{target.name}: /health on {target.address}:{target.port} says {answer.status or answer.error}; "
+        f"`qcluster logs {target.name}` may tell why, then `qcluster restart {target.name}`"
         for target, answer in zip(asked, answers, strict=True)
         if answer.status != 200
     ]

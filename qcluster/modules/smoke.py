@@ -155,8 +155,9 @@ class NotRunning(NotServing):
 def _each(scene: Scene, reach: Reach) -> list[str]:
     found = at_once(reach, [(one.name, partial(_alive, scene, reach, one)) for one in scene.instances])
     if found and all(silent for silent, _ in found):
+        seen = found[0][1].partition(": `")[0]
         raise NotRunning(
-            f"not running: none of {counted(len(found), 'instance')} answers; `qcluster up` starts them ({found[0][1]})"
+            f"not running: none of {counted(len(found), 'instance')} answers; `qcluster up` starts them ({seen})"
         )
     return [problem for _, problem in found if problem]
 
@@ -165,7 +166,7 @@ def _alive(scene: Scene, reach: Reach, one: Endpoint) -> tuple[bool, str]:
     """Whether nothing answered at all, and what is wrong."""
     health = get(scene, reach, one, "/health")
     if health.status != 200:
-        return health.status == 0, f"{one.name}: /health says {health.status or health.error} (on {one.host})"
+        return health.status == 0, _unwell(one, health)
     answer = get(scene, reach, one, "/v1/models")
     if answer.status in (401, 403):
         what = "wants another API key" if scene.key else "wants an API key"
@@ -173,6 +174,13 @@ def _alive(scene: Scene, reach: Reach, one: Endpoint) -> tuple[bool, str]:
     models = answer.json()
     names = [model.get("id") for model in models.get("data", [])] if isinstance(models, dict) else []
     return False, "" if scene.served_name in names else f"{one.name}: serves {names}, not {scene.served_name!r}"
+
+
+def _unwell(one: Endpoint, health: Answer) -> str:
+    if health.status == 0:
+        return f"{one} does not answer /health ({health.error}): `qcluster doctor` says whether it runs"
+    helps = f"`qcluster logs {one.name}` may tell why, then `qcluster restart {one.name}`"
+    return f"{one.name}: /health says {health.status} (on {one.host}); {helps}"
 
 
 def _hanging(scene: Scene, reach: Reach) -> list[str]:

@@ -57,7 +57,11 @@ class VerifyNetwork:
 def _lost(call: Call, reach: Reach) -> dict[str, str]:
     """Hosts that belong to the play and dropped out of it before the check."""
     everybody = call.variables.get("ansible_play_hosts_all", reach.play_hosts)
-    return {host: "it dropped out of the run before" for host in everybody if host not in reach.play_hosts}
+    return {
+        host: "this run lost it before the check, why is told above"
+        for host in everybody
+        if host not in reach.play_hosts
+    }
 
 
 def _wishes(args: Mapping[str, Any]) -> Wishes:

@@ -7,6 +7,10 @@ import pytest
 from qcluster.diagnose import milestones
 from qcluster.diagnose.milestones import Position, advance, follow, stalled
 from qcluster.diagnose.starts import Board, News, Target, cause, explain
+from qcluster.events import Event, Progress
+from qcluster.modules.base import Reach
+from qcluster.modules.engine_watch import QUIET_SECONDS, still_waiting
+from qcluster.transport.local import LocalTransport
 
 START = """\
 (APIServer pid=77) INFO 11-24 [utils.py:253] non-default args: {'port': 7100}
@@ -159,3 +163,21 @@ def test_who_is_late_is_told_with_the_place_and_the_remedy() -> None:
 def test_an_engine_without_an_api_server_is_done_when_its_engine_is() -> None:
     assert "init engine" in target("x", port=None).done_pattern
     assert "Application" in target("x").done_pattern
+
+
+def test_after_a_long_silence_it_is_said_who_is_waited_for_and_where_they_are() -> None:
+    events: list[Event] = []
+    board = Board([target(f"p-{number}") for number in range(6)], 0.0)
+    board.apply(News("log", "p-0", "p1", text=START[2] + "\n"), 0.0)
+    board.apply(News("done", "p-5", "p1"), 1.0)
+
+    def at(now: float) -> Reach:
+        return Reach(LocalTransport("p1"), {}, lambda _: {}, ("p1",), events.append, lambda _: None, lambda: now)
+
+    assert still_waiting(board, at(QUIET_SECONDS - 1), 0.0) == 0.0 and events == []
+    assert still_waiting(board, at(QUIET_SECONDS), 0.0) == QUIET_SECONDS
+    (told,) = events
+    assert isinstance(told, Progress)
+    assert told.text == (
+        "still starting: p-0 (`ranks joined`), p-1 (`started`), p-2 (`started`), p-3 (`started`) and 1 more"
+    )
