@@ -56,7 +56,7 @@ def test_down_says_what_it_leaves(told: Told, code: int, lines: list[str]) -> No
 
 
 def test_down_of_some_hosts_does_not_say_that_all_is_stopped() -> None:
-    plan = SimpleNamespace(**{**vars(PLAN), "hosts": [SimpleNamespace(name=name) for name in ("p1", "d1")]})
+    plan: Any = SimpleNamespace(**{**vars(PLAN), "hosts": [SimpleNamespace(name=name) for name in ("p1", "d1")]})
     (line,) = stopped(plan, heard("npus_free", "d1", Status.OK), Path("a.yaml"), 0)
     assert line == "small on d1: nothing ran, NPUs free, 2.0 s; not asked, what runs there goes on: p1"
 
