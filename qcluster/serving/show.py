@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from qcluster.inventory import folding
 from qcluster.serving.layers import compact
 from qcluster.serving.options import options
 from qcluster.serving.plan import Instance, Plan, PortUse
 
 Row = Sequence[object]
+ALIKE = 4
+"""Fewer hosts with the same ports are easier to read one by one."""
 
 
 def columns(head: Row, rows: Iterable[Row]) -> list[str]:
@@ -39,11 +43,20 @@ def summary(plan: Plan) -> Iterator[str]:
     yield from (f"image      {image}" for image in dict.fromkeys(one.image for one in plan.instances if one.image))
     if plan.proxy:
         yield f"proxy      http://{plan.proxy.address}:{plan.proxy.port} on {plan.proxy.host} ({plan.proxy.kind})"
+    yield f"instances  {', '.join(_counted(plan))}"
     yield ""
     yield from columns(("INSTANCE", "ADDRESS", "NPUS", "PORT", "KV PORT", "DP", "TP"), map(_instance, plan.instances))
     if plan.facts:
         yield ""
         yield f"Still to be asked of the hosts: {', '.join(plan.facts)} (qcluster plan --resolve)."
+
+
+def _counted(plan: Plan) -> Iterator[str]:
+    """How many there are of each role, and on how many hosts and NPUs."""
+    for role in dict.fromkeys(one.role for one in plan.instances):
+        mine = [one for one in plan.instances if one.role == role]
+        hosts, npus = len({one.host for one in mine}), sum(len(one.devices) for one in mine)
+        yield f"{len(mine)} {role} ({hosts} host{'s' if hosts > 1 else ''}, {npus} NPU{'s' if npus > 1 else ''})"
 
 
 def _instance(one: Instance) -> Row:
@@ -86,14 +99,27 @@ def notes(plan: Plan) -> Iterator[str]:
 
 
 def ports(plan: Plan) -> list[str]:
-    """All ports, host by host; neighbours of one purpose and role share a line."""
+    """All ports, host by host; neighbours of one purpose and role share a line, hosts that are alike all lines."""
     rows: list[_Span] = []
     for use in sorted(plan.ports, key=lambda use: (use.host, use.plane, use.purpose, use.first)):
         if rows and rows[-1].takes(use):
             rows[-1] = rows[-1].with_(use)
         else:
             rows.append(_Span(use, use.first + use.count, 1))
-    return columns(("HOST", "PORTS", "PLANE", "PURPOSE", "OWNER"), [row.cells for row in rows])
+    rows.sort(key=lambda row: (row.first.host, row.first.plane, row.first.first))
+    return columns(("HOST", "PORTS", "PLANE", "PURPOSE", "OWNER"), _folded(rows))
+
+
+def _folded(rows: Iterable[_Span]) -> Iterator[Row]:
+    """Of `ALIKE` hosts or more with the same ports the lines once, with `*` for the host in an owner's name."""
+    alike: dict[tuple[Row, ...], dict[str, list[Row]]] = {}
+    for host, own in groupby(rows, lambda row: row.first.host):
+        cells = [row.cells for row in own]
+        shape: tuple[Row, ...] = tuple((*cell[:-1], str(cell[-1]).replace(host, "*", 1)) for cell in cells)
+        alike.setdefault(shape, {})[host] = cells
+    for lines, hosts in alike.items():
+        some = {folding.told(hosts, len(hosts)): list(lines)} if len(hosts) >= ALIKE else hosts
+        yield from ((name, *cell) for name, cells in some.items() for cell in cells)
 
 
 @dataclass(frozen=True)
@@ -113,10 +139,10 @@ class _Span:
 
     @property
     def cells(self) -> Row:
+        """Without the host."""
         start, last = self.first.first, self.end - 1
         owner = self.first.owner if self.owners == 1 else f"{self.first.side}-*"
         return (
-            self.first.host,
             start if start == last else f"{start}-{last}",
             self.first.plane,
             self.first.purpose,

@@ -76,6 +76,25 @@ def test_scripts_without_the_key_are_told_as_such(run, tmp_path: Path) -> None: 
     assert "API_KEY" not in run("plan", example("1p1d"), "--bash", "others").err
 
 
+def test_many_hosts_that_are_alike_share_their_lines(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    host = '{ansible_host: "10.3.0.{{ inventory_hostname[1:] | int }}"}'
+    groups = f"prefill: {{hosts: {{'p[01:20]': {host}}}}}, decode: {{hosts: {{'d[31:32]': {host}}}}}"
+    shape = "ansible_user: root, model: Qwen3.5-27B-w8a8, hardware: a3, tp: 2, dp: 8"
+    (tmp_path / "i.yaml").write_text(f"all: {{vars: {{{shape}}}, children: {{{groups}}}}}\n")
+    rows = [line.split() for line in run("plan", "i.yaml", "--ports").out.splitlines()]
+    assert ["p[02:20]", "7100-7107", "host", "api", "*-prefill-*"] in rows
+    assert ["p01", "1999", "host", "proxy", "proxy"] in rows and [
+        "d32",
+        "7100-7107",
+        "host",
+        "api",
+        "d32-decode-*",
+    ] in rows
+    assert len(rows) == 1 + 6 + 5 + 2 * 5
+    told = run("plan", "i.yaml").out
+    assert "instances  160 prefill (20 hosts, 320 NPUs), 16 decode (2 hosts, 32 NPUs)" in told
+
+
 def test_bad_input_ends_with_2_and_says_where(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     text = Path(example("1p1d")).read_text().replace("dp: 8", "dp: 9").replace("model:", "modle:")
     (tmp_path / "bad.yaml").write_text(text)
