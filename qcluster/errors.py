@@ -21,6 +21,7 @@ Where several happen in one run, 2 > 3 > 1 > 4 (`worst_exit`).
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -138,6 +139,10 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int):
         super().__init__(number)
         self.exit_code = 128 + number
+
+
+UNREAD = 128 + signal.SIGPIPE
+"""A run was stopped because nobody reads its output: there is nobody to say more to."""
 
 
 def was_interrupted(code: int) -> bool:

@@ -19,7 +19,7 @@ from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
 from qcluster.cli.reporting import journal_of, reporting
 from qcluster.cli.stopping import stoppable
-from qcluster.errors import InputError
+from qcluster.errors import UNREAD, InputError
 from qcluster.events import CommandRan, Event
 from qcluster.inventory.model import Inventory
 from qcluster.report.serialise import Mask
@@ -198,6 +198,8 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
     with noted(session, verb, flags.check), reporting(session, verb, flags, journal, told) as emit, stoppable():
         code = engine.run(book, session.inventory, session.wires, asked, emit)
     session.unreachable.update(told.unreachable)
+    if code == UNREAD:
+        return code
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)
     for line in interrupted(verb, code):
