@@ -56,6 +56,7 @@ def verify_network(
     if as_json and flags.output != "human":
         raise click.UsageError("--json and --output both want stdout: give one of them")
     extra = {f"network_{name}": value for name, value in how.items() if value not in (None, False)}
+    extra["network_brief"] = flags.output == "human"  # the report itself follows
     choice = Choice(inventory_path, inventory_option, flags.vault_password_file, flags.extra_vars)
     caught = Catch()
     with opened(choice, flags) as session:

@@ -178,12 +178,13 @@ class Batch:
         if done.fatal:
             self.world.fatal[host] = done.fatal
         if result.status is Status.UNREACHABLE and not result.ignored:
-            self.lose(host)
+            self.lose(host, result.message)
         return answer
 
-    def lose(self, host: str) -> None:
+    def lose(self, host: str, why: str) -> None:
         """A host cannot be reached: it is out of this and all later plays."""
         self.world.unreachable.add(host)
+        self.world.lost[host] = why
         self.bad.add(host)
         self.stop(host)
         self._magic = self._play_magic()

@@ -172,6 +172,7 @@ class Job:
             sleep=world.options.sleep,
             clock=world.clock,
             cancelled=world.options.cancelled.is_set,
+            lost=dict(world.lost),
         )
 
 

@@ -58,6 +58,8 @@ class World:
         self.tallies = Tallies(inventory.hosts)
         self.failed: set[str] = set()
         self.unreachable: set[str] = set()
+        self.lost: dict[str, str] = {}
+        """Why each host of `unreachable` is one, with what helps."""
         self.fatal: dict[str, int] = {}
         self.stepping = options.step
         self.start_at = options.start_at_task

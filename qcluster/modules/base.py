@@ -114,7 +114,8 @@ class Reach:
     """What an action may touch: the connection of its host, and those of every host in the inventory by name.
 
     `variables_of(host)` gives another host's variables. `sleep` and `clock` (seconds) are the run's own.
-    `cancelled()` is true once the operator pressed Ctrl-C: long actions stop at the next step.
+    `cancelled()` is true once the operator pressed Ctrl-C: long actions stop at the next step. `lost` says why hosts
+    could not be reached earlier in the run.
     """
 
     transport: Transport
@@ -125,6 +126,7 @@ class Reach:
     sleep: Callable[[float], None]
     clock: Callable[[], float]
     cancelled: Callable[[], bool] = lambda: False
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # a run that skips the network does without all of it
     from qcluster.network.topology import Topology
     from qcluster.network.verify import Wishes
 
+SERIOUS = ("fail", "unknown")
 RETRIES = (0.3, 0.7, 1.5, 3.0)
 
 
@@ -33,6 +34,7 @@ class VerifyNetwork:
             "tcp": Option("bool", default=True, help="Whether TCP between hosts is tried."),
             "fabric": Option(default="auto", choices=("auto", "hccs", "roce"), help="What the NPUs are probed over."),
             "allow_unknown": Option("bool", default=False, help="Go on where something could not be judged."),
+            "brief": Option("bool", default=False, help="Findings by name only: the whole report is shown elsewhere."),
             "tool_timeout": Option("float", default=10.0, help="Seconds for one question to a tool."),
             "busy_retries": Option("list", default=RETRIES, elements="float", help="Pauses before asking a busy tool."),
         },
@@ -44,21 +46,33 @@ class VerifyNetwork:
         from qcluster.network.document import document
         from qcluster.network.verify import verify
 
+        brief = bool(call.args["brief"])
         dialogue = Dialogue(reach.fleet, reach.clock, reach.emit, reach.cancelled, _lost(call, reach))
         outcomes = verify(_topology(call, reach), dialogue, _wishes(call.args))
         report = document(outcomes, bool(call.args["allow_unknown"]))
         for found in report["findings"]:
             host = found["hosts"][0] if found["hosts"] else ""
-            text = f"{found['verdict']}: {found['summary']}"
+            text = named(found) if brief or _repeated(report, found) else f"{found['verdict']}: {found['summary']}"
             reach.emit(Progress(reach.clock(), host, "network", "finding", text, data=found))
-        return Report(values=report, failed="" if report["passed"] else told(report))
+        return Report(values=report, failed="" if report["passed"] else told(report, brief))
+
+
+def _repeated(report: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether the failure's own message tells a finding: each is told in full once, elsewhere by its name."""
+    return not report["passed"] and found["verdict"] in SERIOUS
+
+
+def named(found: Mapping[str, Any]) -> str:
+    """A finding in a few words."""
+    hosts = ", ".join(found["hosts"])
+    return f"{found['verdict']}: {found['id']}" + (f" ({hosts})" if hosts else "")
 
 
 def _lost(call: Call, reach: Reach) -> dict[str, str]:
     """Hosts that belong to the play and dropped out of it before the check."""
     everybody = call.variables.get("ansible_play_hosts_all", reach.play_hosts)
     return {
-        host: "this run lost it before the check, why is told above"
+        host: reach.lost.get(host, "it failed earlier in this run").removeprefix(f"{host}: ")
         for host in everybody
         if host not in reach.play_hosts
     }
@@ -92,10 +106,11 @@ def _topology(call: Call, reach: Reach) -> Topology:
     return (from_plan(plan, variables) if plan else without_plan(variables)).within(reach.play_hosts)
 
 
-def told(report: Mapping[str, Any]) -> str:
-    """The findings that keep the network from passing, one a line, each with its remedy."""
-    serious = [found for found in report["findings"] if found["verdict"] in ("fail", "unknown")]
-    lines = [f"{found['verdict']}: {found['summary']}\n    {found['remedy']}" for found in serious]
+def told(report: Mapping[str, Any], brief: bool = False) -> str:
+    """The findings that keep the network from passing, one a line, each with its remedy (unless `brief`)."""
+    serious = [found for found in report["findings"] if found["verdict"] in SERIOUS]
+    whole = [f"{found['verdict']}: {found['summary']}\n    {found['remedy']}" for found in serious]
+    lines = [named(found) for found in serious] if brief else whole
     return "\n".join([f"the network does not pass ({report['verdict']})", *lines])
 
 

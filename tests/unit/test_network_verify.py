@@ -107,18 +107,19 @@ def test_ctrl_c_stops_between_phases():
         look(Cluster(2), cancelled=lambda: True)
 
 
-def action(cluster, **args):
+def action(cluster, heard=None, lost=None, **args):
     given = arguments.coerce(verify_network.spec, args)
     reach = Reach(
         transport=cluster.transports["node-0"],
         fleet=cluster.transports,
         variables_of=lambda host: {"ip": "10.0.0.1"},
-        play_hosts=tuple(cluster.names),
-        emit=lambda event: None,
+        play_hosts=tuple(name for name in cluster.names if name not in (lost or {})),
+        emit=(lambda event: None) if heard is None else heard.append,
         sleep=lambda seconds: None,
         clock=lambda: 1000.0,
+        lost=lost or {},
     )
-    return verify_network.run(Call("node-0", given, {}), reach)
+    return verify_network.run(Call("node-0", given, {"ansible_play_hosts_all": tuple(cluster.names)}), reach)
 
 
 def test_the_action_fails_with_sentences_and_remedies():
@@ -128,6 +129,24 @@ def test_the_action_fails_with_sentences_and_remedies():
     assert second.startswith("fail: NPU 3 of node-2 cannot be reached from node-0 and node-1")
     assert "hccn_tool -i 3 -ip -g" in third
     jsonschema.validate({k: v for k, v in report.values.items() if k not in ("changed",)}, SCHEMA)
+
+
+def test_a_finding_is_told_in_full_once():
+    sick = Cluster(3, broken=lambda source, target: target == (2, 3))
+    heard = []
+    report = action(sick, heard)
+    texts = [event.text for event in heard if event.kind == "finding"]
+    assert "fail: npu-target (node-2)" in texts and not any("cannot be reached" in text for text in texts)
+    assert "cannot be reached" in report.failed
+    brief = action(sick, brief=True)
+    assert brief.failed.splitlines()[:2] == ["the network does not pass (fail)", "fail: npu-target (node-2)"]
+    assert "hccn_tool" not in brief.failed
+
+
+def test_a_host_that_the_run_has_lost_keeps_its_reason():
+    report = action(Cluster(3), lost={"node-2": "node-2: sudo wants a password (set ansible_become_password)"})
+    (told,) = [found["summary"] for found in report.values["findings"] if found["id"] == "host-unreachable"]
+    assert "node-2 could not be asked: sudo wants a password (set ansible_become_password)." in told
 
 
 def test_the_action_passes():
