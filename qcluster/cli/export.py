@@ -37,8 +37,8 @@ def _bound(inventory_path: str | None, inventory_option: str | None, resolve: bo
     return plan
 
 
-_ON_EACH_HOST = """next, where image and weights are in place (qcluster up, then down): on each host as root, in its folder
-of {into}: cp *.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now *.service"""
+_ON_EACH_HOST = """next, where image and weights are in place (qcluster up, then down): on each host as root, in its
+folder of {into}: cp *.service /etc/systemd/system/ && systemctl daemon-reload && systemctl enable --now *.service"""
 _RESOLVE = click.option("--resolve", is_flag=True, help="Ask the hosts for what only they know.")
 
 
