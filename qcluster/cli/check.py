@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qcluster.cli.kept import RUNS
-from qcluster.cli.options import parse_extra
+from qcluster.cli.options import parse_extra, which_inventory
 from qcluster.cli.session import Choice, load_inventory
 from qcluster.spelling import counted
 
@@ -35,7 +35,7 @@ class Checked:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[INVENTORY]...")
-@click.option("-i", "--inventory", "inventory_option", type=click.Path(), metavar="PATH", help="The inventory.")
+@which_inventory
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @click.option("-e", "--extra-vars", "extra", multiple=True, metavar="K=V|JSON|@FILE", help="Variables that win.")

@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from qcluster.cli.options import RunFlags
+from qcluster.cli.options import RunFlags, which_inventory
 from qcluster.cli.session import Choice, Session, opened
 from qcluster.cli.status import proof_of, survey
 from qcluster.diagnose.doctor import Finding, as_json, examine, leftovers, stray, told
@@ -24,7 +24,7 @@ from qcluster.report.standing import current
 
 @click.command()
 @click.argument("inventory_path", required=False, default=None, metavar="[INVENTORY]")
-@click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
+@which_inventory
 @click.option("--log", "log_file", type=click.File("r", errors="replace"), help="Read this file instead (- is stdin).")
 @click.option(
     "--where",

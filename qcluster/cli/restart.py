@@ -11,7 +11,7 @@ from qcluster.cli import complete
 from qcluster.cli.api_key import api_key_option, keyed
 from qcluster.cli.consent import agree, untold
 from qcluster.cli.locks import unlocking
-from qcluster.cli.options import RunFlags, run_options
+from qcluster.cli.options import RunFlags, run_options, which_inventory
 from qcluster.cli.session import Choice, opened, run_playbook
 from qcluster.cli.shipped import playbook
 from qcluster.cli.status import survey
@@ -25,7 +25,7 @@ PROXY = "proxy"
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=complete.movable)
-@click.option("-i", "--inventory", "inventory_option", default=None, metavar="PATH", help="The inventory.")
+@which_inventory
 @click.option("-y", "--yes", is_flag=True, help="Do not ask where a role has no other instance.")
 @api_key_option
 @run_options
