@@ -7,7 +7,7 @@ hosts tell ages, so that their clocks do not have to agree. Source: issue 6, Sta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -198,18 +198,18 @@ def explain(board: Board) -> str:
     place = board.positions.get(first.name)
     after = f" after `{place.text}`" if place else ""
     lines = [f"{first.name} on {first.host} {first.what}{after}"]
-    lines += _why(board, first.name)
+    lines += reasons(board.lines.get(first.name, ()))
     quoted = board.last_lines(first.name)
     if quoted:
         lines += ["its last lines:", *(f"  {shortened(line)}" for line in quoted)]
     return "\n".join([*lines, *_others(board, first)])
 
 
-def _why(board: Board, name: str) -> list[str]:
+def reasons(said: Collection[str]) -> list[str]:
     """What is known of the reason: a known cause with its line; else the engine's own exceptions; else the effect."""
-    matches = _matches(board, name)
+    matches = diagnose(said)
     causes = [match for match in matches if match.entry.kind == "cause"]
-    raised = [] if causes else exceptions(board.lines.get(name, ()))
+    raised = [] if causes else exceptions(said)
     lines = [f"most likely: {shortened(text)}" for text in raised]
     for match in causes[:2] or ([] if raised else matches[:1]):
         lines += [f"cause: {match.entry.cause} [{match.entry.id}]", f"  {shortened(match.line)}"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qcluster.command import Command, Put, sh
+from qcluster.diagnose.starts import reasons
 from qcluster.errors import InputError, TaskFailed
 from qcluster.evaluate import commands, results, store
 from qcluster.evaluate.model import Load, Measured, Point, Request, as_json, request_of
@@ -26,8 +27,11 @@ BODY = """
 exec "$@"
 """
 
-STEPS = re.compile(r"(\d+)/(\d+) \[")
-"""A bar of tqdm, which all three tools draw."""
+STEPS = re.compile(r"^(?!.*(?:checkpoint shards|Capturing)).*?(\d+)/(\d+) \[")
+"""A bar of tqdm, which all three tools draw; not those of an engine that starts."""
+
+OFFLINE = ("latency", "throughput")
+"""Kinds whose tool is an engine itself."""
 
 SCRIPTS = {"vllm": "vllm.sh.j2", "lm_eval": "lm_eval.sh.j2", "aisbench": "aisbench.sh.j2"}
 
@@ -176,7 +180,8 @@ def why(errand: Errand, outcome: Outcome, timeout: int) -> str:
     tool = errand.argv[0]
     if outcome.exit == 124:
         return f"{tool} took longer than {timeout} s (--timeout)\n{tail(outcome)}"
-    return f"{tool} ended with {outcome.exit}\n{tail(outcome, 12)}"
+    known = reasons(outcome.out.splitlines()) if errand.request.kind in OFFLINE else []  # an engine's log is long
+    return "\n".join([f"{tool} ended with {outcome.exit}", *known, tail(outcome, 12 if not known else 3)])
 
 
 def fetch(reach: Reach, errand: Errand, outcome: Outcome) -> Measured:

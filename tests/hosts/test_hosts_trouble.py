@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from remote_control import Controller
@@ -28,10 +29,15 @@ def test_a_registry_that_is_down_is_named_and_up_goes_on_when_it_is_back(control
     assert ran.exit == 0, ran.text
 
 
-def test_up_and_down_over_a_slow_cable(controller: Controller) -> None:
+def test_up_and_down_over_a_slow_cable(
+    controller: Controller, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     inventory = str(controller.inventory())
     node = controller.cluster.machines["node-2"]
-    with node.slow_link():
+    with node.slow_link() as discipline:
+        record_property("slow cable by", discipline)
+        with capsys.disabled():
+            print(f" [slow cable by {discipline}] ", end="")
         ran = controller.run("up", inventory, "--yes")
         assert ran.exit == 0, ran.text
         down = controller.run("down", inventory, "--yes")

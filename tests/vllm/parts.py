@@ -45,6 +45,11 @@ class Parts:
         return self.root / f"tiny-{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
 
     @property
+    def wide(self) -> Path:
+        """A model with more words: `vllm bench latency` makes its prompts of any token below 10,000."""
+        return self.model.with_name(f"{self.model.name}-wide")
+
+    @property
     def plugin(self) -> Path:
         return self.root / "plugin"
 
@@ -58,7 +63,9 @@ def ready(root: Path) -> Parts:
     if not parts.source.exists():
         _source(parts)
     if not parts.model.exists():
-        _model(parts)
+        _model(parts, parts.model)
+    if not parts.wide.exists():
+        _model(parts, parts.wide, "10240")
     _plugin(parts)
     return parts
 
@@ -67,12 +74,12 @@ def _imports(parts: Parts, name: str) -> bool:
     return subprocess.run([parts.programs / "python", "-c", f"import {name}"], capture_output=True).returncode == 0
 
 
-def _model(parts: Parts) -> None:
+def _model(parts: Parts, folder: Path, *vocabulary: str) -> None:
     """Whole or absent; its name changes with the program that makes it."""
-    made = parts.model.with_suffix(".new")
+    made = folder.with_suffix(".new")
     environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    subprocess.run([parts.programs / "python", WEIGHTS, made], check=True, env=environ, timeout=300)
-    made.rename(parts.model)
+    subprocess.run([parts.programs / "python", WEIGHTS, made, *vocabulary], check=True, env=environ, timeout=300)
+    made.rename(folder)
 
 
 def _source(parts: Parts) -> None:

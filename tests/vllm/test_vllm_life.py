@@ -99,6 +99,21 @@ def test_down_leaves_no_process(served: Hosts) -> None:
         pass
 
 
+@pytest.mark.parametrize("kind", ["latency", "throughput"])
+def test_an_engine_without_a_server_is_measured_by_vllms_own_tool(hosts: Hosts, kind: str) -> None:
+    """It loads the model itself, so nothing of the deployment may run; and it ends with what it started."""
+    assert hosts.down().exit == 0
+    inventory, small = str(hosts.wide), ("--input-len", "24", "--output-len", "4", "--timeout", "300")
+    latency = ("--batch-size", "2", "--num-iters", "2", "--arg", "--num-iters-warmup 1")
+    counts = latency if kind == "latency" else ("--num-prompts", "4")
+    done = hosts.run("bench", kind, inventory, *small, *counts, "--arg", "--max-model-len 4096")
+    assert done.exit == 0, done.text
+    told = json.loads(hosts.run("bench", "show", "last", "--json").text)
+    measured = told["points"][0]["offline"]
+    assert told["complete"] and measured["latency" if kind == "latency" else "total_throughput"] > 0, told
+    assert not engines(hosts.parts.root)
+
+
 def _transfers() -> bool:
     before = transferred()
     return ask(PREFILL, PROXY, PROMPT) == ask(DECODE, PORT, PROMPT) and transferred() > before

@@ -1,4 +1,6 @@
-"""Weights and tokenizer for the tiny dense model, made on the spot by the Python that has vLLM: `python … FOLDER`.
+"""Weights and tokenizer for the tiny dense model, made on the spot by the Python that has vLLM.
+
+Usage: `python … FOLDER [VOCABULARY]`.
 
 Random weights say nonsense, but only printable nonsense: the output layer is zero for every other token.
 """
@@ -29,7 +31,7 @@ IMAGES = {
 }
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, vocabulary: int = 0) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "judge"))
     from tiny import DENSE
 
@@ -37,7 +39,8 @@ def main(folder: Path) -> None:
     tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
     tokens = {f"{name}_token_id": tokenizer.convert_tokens_to_ids(word) for name, word in _MARKS.items()}
-    _model({**DENSE, **tokens}, tokenizer).save_pretrained(folder)
+    words = {"vocab_size": vocabulary} if vocabulary else {}
+    _model({**DENSE, **tokens, "text_config": {**DENSE["text_config"], **words}}, tokenizer).save_pretrained(folder)
     for name, kind in _PROCESSORS.items():
         (folder / name).write_text(json.dumps({**IMAGES, **kind}))
 
@@ -98,4 +101,4 @@ def _model(config: dict[str, Any], tokenizer: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

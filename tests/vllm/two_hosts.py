@@ -49,6 +49,7 @@ all:
     preflight_enabled: false
     preflight_strict: false
     down_npus: false
+    evaluation_npus: false
     source_package: ""
     source_dir: {source}
     engine_path: {programs}
@@ -87,6 +88,13 @@ class Hosts:
     @property
     def inventory(self) -> Path:
         return self.folder / "real.yaml"
+
+    @property
+    def wide(self) -> Path:
+        """The same deployment with the model of many words."""
+        path = self.folder / "wide.yaml"
+        path.write_text(self.inventory.read_text().replace(str(self.parts.model), str(self.parts.wide)))
+        return path
 
     def write_inventory(self) -> None:
         known = self.folder / "known_hosts"
