@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,11 @@ class Told:
     free: list[str] = field(default_factory=list)
     left: dict[str, list[str]] = field(default_factory=dict)
     _modules: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> int:
+        """How many began."""
+        return len(self._modules)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, TaskStarted):
@@ -62,11 +67,18 @@ def last_words(plan: Plan, verb: str, told: Told, inventory: Path, code: int) ->
         yield from stopped(plan, told, inventory, code)
     elif verb in ("up", "smoke") and not code and not told.proven:
         yield UNPROVEN.format(elapsed=told.elapsed, inventory=inventory)
-    elif verb in ("up", "smoke", "scale") and not code:
+    elif verb in ("up", "smoke", "scale") and not code and told.proven:
         calm = "nothing changed; " if verb == "up" and not told.changed else ""
         yield f"{calm}{served(plan, told)}"
     elif verb == "smoke" and told.unreachable:
         yield partly(plan, told)
+
+
+def unchosen(told: Told, tags: Iterable[str], skip_tags: Iterable[str], code: int) -> Iterator[str]:
+    """Where the tags left nothing to do: most often one is misspelt."""
+    asked = [*(f"--tags {tag}" for tag in tags), *(f"--skip-tags {tag}" for tag in skip_tags)]
+    if asked and not told.tasks and not code:
+        yield f"no task was chosen by {' '.join(asked)}; --list-tags names those that there are"
 
 
 OWN_WORDS = ("up", "scale", "bench", "eval", "supervise")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcluster.cli.began import lived
-from qcluster.cli.closing import Told, interrupted, last_words
+from qcluster.cli.closing import Told, interrupted, last_words, unchosen
 from qcluster.cli.hidden import secrets_known, vault_of
 from qcluster.cli.kept import RUNS
 from qcluster.cli.options import RunFlags
@@ -167,6 +167,16 @@ def _become_password() -> str:
         raise InputError(f"{words}; set ansible_become_password (from a vault), or let sudo ask for none") from None
 
 
+def _step_answer(question: str) -> str:
+    """Of `--step`. Raises InputError where there is nobody to ask."""
+    try:
+        return str(click.prompt(question, "n", prompt_suffix="", show_default=False, err=True))
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise InputError("--step: no terminal to ask at, and no more answers on standard input") from None
+
+
 def load_playbook(playbook: Path, vault: Vault) -> Playbook:
     """The playbook and its roles; what is encrypted in them opens with the inventory's password."""
     from qcluster import engine
@@ -202,7 +212,7 @@ def run_playbook(session: Session, verb: str, playbook: Path, flags: RunFlags, *
         return code
     if flags.check and verb != "run":
         click.echo("check mode: nothing was changed", err=True)
-    for line in interrupted(verb, code):
+    for line in (*interrupted(verb, code), *unchosen(told, flags.tags, flags.skip_tags, code)):
         click.echo(line, err=True)
     if session.plan and not flags.check and flags.output == "human" and not (flags.limit and verb != "down"):
         for line in last_words(session.plan, verb, told, session.path, code):
@@ -234,6 +244,6 @@ def run_options(session: Session, verb: str, playbook: Path, flags: RunFlags, **
         verbosity=flags.verbosity,
         facts=plan_facts(session),
         deployment=session.plan.deployment if session.plan else "default",
-        ask=lambda question: click.prompt(question, "n", prompt_suffix="", show_default=False, err=True),
+        ask=_step_answer,
         **more,
     )

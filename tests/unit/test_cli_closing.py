@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qcluster.cli.began import lived
-from qcluster.cli.closing import Told, last_words, stopped
+from qcluster.cli.closing import Told, last_words, stopped, unchosen
 from qcluster.events import HostFinished, RunFinished, TaskStarted
 from qcluster.result import Status, TaskResult
 
@@ -86,3 +86,15 @@ def test_the_time_begins_when_the_operator_began_to_wait() -> None:
     told(RunFinished(3.0, 0, {}, 2.0))
     assert told.elapsed == 3.5
     assert 0 < lived() < 86400
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "lines"),
+    [
+        (Told(), 0, ["no task was chosen by --tags nosuch --skip-tags b; --list-tags names those that there are"]),
+        (Told(), 2, []),
+        (heard("smoke", "p1", Status.OK), 0, []),
+    ],
+)
+def test_tags_that_choose_nothing_are_named(told: Told, code: int, lines: list[str]) -> None:
+    assert list(unchosen(told, ["nosuch"], ["b"], code)) == lines
