@@ -205,7 +205,7 @@ def test_a_killed_run_says_how_long_it_went_and_what_it_was_at() -> None:
         report(event)
     told = report.render()
     assert "unfinished" in told and "1.0 s until its last word" in told
-    assert "It was at: image : pull <span class=\"dim\">(b)</span>." in told
+    assert 'It was at: image : pull <span class="dim">(b)</span>.' in told
 
 
 def test_a_script_that_many_hosts_read_is_printed_once() -> None:
