@@ -194,7 +194,7 @@ def values(words: list[str], flag: str) -> list[str]:
 def test_what_is_not_alike_is_refused() -> None:
     plan = bound("2p1d")
     odd = replace(plan.instances[0], devices=(0,))
-    with pytest.raises(InputError, match="p1-prefill-0 and p1-prefill-1 .prefill. differ in .*Ascend910: '1' and '2'"):
+    with pytest.raises(InputError, match=r"p1-prefill-0 and p1-prefill-1 .prefill. differ in .*Ascend910: '1' and '2'"):
         manifests(replace(plan, instances=(odd, *plan.instances[1:])))
 
 
