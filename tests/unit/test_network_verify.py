@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from network_stand import Cluster
 
+from qcluster.command import Command
 from qcluster.errors import ConnectTimeout, Interrupted
 from qcluster.modules import arguments
 from qcluster.modules.base import Call, Reach
@@ -22,6 +24,7 @@ from qcluster.network.schedule import Effort
 from qcluster.network.topology import without_plan
 from qcluster.network.verify import Wishes, verify
 from qcluster.report.network_text import network_lines
+from qcluster.result import Outcome
 from qcluster.transport.scripted import ScriptedTransport
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/schemas/verify-network.json").read_text())
@@ -141,6 +144,23 @@ def test_a_finding_is_told_in_full_once():
     brief = action(sick, brief=True)
     assert brief.failed.splitlines()[:2] == ["the network does not pass (fail)", "fail: npu-target (node-2)"]
     assert "hccn_tool" not in brief.failed
+
+
+def test_who_gives_no_answer_is_named_while_it_is_waited_for():
+    told, heard = threading.Event(), []
+
+    class Slow:
+        def run(self, command, on_output=None):
+            assert told.wait(60)
+            return Outcome(command, 0)
+
+    def emit(event):
+        heard.append(event.text)
+        told.set()
+
+    dialogue = Dialogue({"a": Slow()}, lambda: 1000.0, emit, silence=0.01)
+    assert set(dialogue.ask({"a": Command(("true",))})) == {"a"}
+    assert heard[0].startswith("no answer from a for ")
 
 
 def test_a_host_that_the_run_has_lost_keeps_its_reason():
