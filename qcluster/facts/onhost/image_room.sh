@@ -17,11 +17,11 @@ tell() { # the manifest of REFERENCE, with the layers' sizes, from the first reg
   done
 }
 
-echo ==running
+echo '==running'
 read -r pid since 2>/dev/null <"$job/pid" && [ -n "$since" ] && [ "$(began "$pid")" = "$since" ] && echo yes
-echo ==image; docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
-echo ==kin; docker images -q "${1%[:@]*}" 2>/dev/null
-echo ==arch; docker version --format '{{.Server.Arch}}' 2>/dev/null
+echo '==image'; docker image inspect --format '{{.Id}}' "$1" 2>/dev/null
+echo '==kin'; docker images -q "${1%[:@]*}" 2>/dev/null
+echo '==arch'; docker version --format '{{.Server.Arch}}' 2>/dev/null
 root=$(show '{{.DockerRootDir}}')
 case $(show '{{json .DriverStatus}}') in
 *io.containerd.snapshotter*) [ ! -d /var/lib/containerd ] || root=/var/lib/containerd ;; # it keeps images instead
@@ -30,4 +30,4 @@ printf '==root\n%s\n==free\n' "$root"
 [ -z "$root" ] || df -Pk "$root" 2>/dev/null | tail -n 1
 loose=$(show '{{range .RegistryConfig.IndexConfigs}}{{if .Secure}}{{else}}{{.Name}} {{end}}{{end}}')
 [ -z "$root" ] || [ "$ask" != yes ] || docker image inspect "$1" >/dev/null 2>&1 || tell "$@"
-echo ==end
+echo '==end'
