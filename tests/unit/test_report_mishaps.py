@@ -82,7 +82,8 @@ def test_a_full_disk_below_the_output_does_not_end_a_run(tmp_path: Path, form: s
     trace = tmp_path / "trace"
     with Path("/dev/full").open("w") as full:
         ran = run(tmp_path, "run", "play.yml", "-i", "hosts.yml", "-e", f"trace={trace}", "-o", form, out=full)
-    assert trace.read_text() == "done" and ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert trace.read_text() == "done"
     assert ran.stderr.count("this report is not whole (OSError: [Errno 28]") == 1 and "Traceback" not in ran.stderr
 
 
