@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 QC     := $(BIN)/qcluster
 # Tests drive real servers on a machine that may be busy: CI asks a failed one again, and its log says so.
 RERUNS := $(if $(CI),--reruns 2 --reruns-delay 3)
-# Most tests wait for servers; a file's tests stay together, since many share what its first one started.
-JOBS   ?= 2
+# Most tests wait for servers, so three share two cores; a file's tests stay together: many share what its first one started.
+JOBS   ?= 3
 SCRIPTS := $(shell git ls-files '*.sh' 2>/dev/null)
 
 .PHONY: help setup demo check test judge e2e-vllm hosts bench docs clean system-deps

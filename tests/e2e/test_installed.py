@@ -35,7 +35,7 @@ def test_an_inventory_is_written_and_planned_far_from_the_checkout(installed: Pa
 
 
 def test_the_shipped_playbooks_and_roles_are_found(installed: Path, tmp_path: Path) -> None:
-    assert "roles:    engine" in run(installed, tmp_path, "docs").stdout
+    assert "roles:\n  engine, " in run(installed, tmp_path, "docs").stdout
     listed = run(installed, tmp_path, "docs", "engine")
     assert listed.stdout.startswith("role engine\n"), listed.stderr
 

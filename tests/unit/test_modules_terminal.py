@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import select
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ def test_what_was_typed_before_the_question_does_not_answer_it(
     operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.write(operator.far, b"too early\n")
+    select.select([operator.near], [], [], 5)  # the kernel hands it over in its own time
     assert ask("Go on: ", True, operator.types("yes\n")) == "yes"
     assert capsys.readouterr() == ("", "Go on: "), "stdout is the product"
     assert operator.echoes[0]
