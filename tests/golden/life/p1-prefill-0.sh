@@ -36,4 +36,3 @@ exec vllm serve /root/.cache/qcluster/Eco-Tech/Qwen3.5-27B-w8a8-mtp \
   --additional-config '{"enable_cpu_binding":true,"enable_flashcomm1":true}' \
   --no-disable-hybrid-kv-cache-manager \
   --kv-transfer-config '{"engine_id":"p1-prefill-0","kv_connector":"MooncakeConnectorV1","kv_connector_extra_config":{"decode":{"dp_size":1,"tp_size":2},"prefill":{"dp_size":1,"tp_size":2}},"kv_port":"36000","kv_role":"kv_producer"}'
-
