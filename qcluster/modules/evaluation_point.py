@@ -112,7 +112,8 @@ def files(call: Call, errand: Errand) -> dict[str, bytes]:
         found[f"configs/models/{name}.py"] = render(call, errand, "aisbench_model.py.j2")
     if call.args["data"]:
         found |= {f"data/{name}": _data(Path(call.args["data"]) / name) for name in ("train.jsonl", "test.jsonl")}
-        found["tasks/task.yaml"] = commands.task_file(errand.request.workload.dataset).encode()
+        # not below tasks/: who joins a harness that runs must not overwrite what it reads
+        found["task.in"] = commands.task_file(errand.request.workload.dataset).encode()
     key = call.args["api_key"]
     if key:
         found["key"] = (key.reveal() if isinstance(key, Secret) else str(key)).encode()
