@@ -23,6 +23,8 @@ WEIGHTS = HERE / "tiny_weights.py"
 NIXL = ("nixl==1.5.1", "nixl-cu12==1.5.1")
 BUILD = ("setuptools<81", "setuptools_scm", "wheel")
 ASCEND = "0.23.0.post1"
+HARNESS = ("lm-eval[api]==0.4.13", "transformers==5.24.0")
+"""The harness asks over HTTP, so it needs no torch; transformers for the tokenizer."""
 ENTRY_POINT = "[vllm.general_plugins]\nascend_shim = ascend_shim:register\n"
 
 
@@ -68,6 +70,18 @@ def ready(root: Path) -> Parts:
         _model(parts, parts.wide, "10240")
     _plugin(parts)
     return parts
+
+
+def harness(parts: Parts) -> Path:
+    """The folder of `lm_eval`, in an environment of its own: it must not change what vLLM was installed with."""
+    folder = parts.root / "harness"
+    stamp = folder / "done"
+    if not stamp.exists() or stamp.read_text() != str(HARNESS):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = (folder / "bin/python", "-m", "pip", "-qq", "--disable-pip-version-check")
+        subprocess.run([*pip, "install", *HARNESS], check=True)
+        stamp.write_text(str(HARNESS))
+    return folder / "bin"
 
 
 def _imports(parts: Parts, name: str) -> bool:

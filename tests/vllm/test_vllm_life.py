@@ -7,12 +7,15 @@ real proxy. In this order one start serves several tests; each works alone too.
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from two_hosts import DECODE, PORT, PREFILL, PROXY, Hosts, ask, engines, kill, members, transferred
+from parts import harness
+from two_hosts import DECODE, PORT, PREFILL, PROXY, Hosts, ask, engines, kill, members, running, transferred
 
 pytestmark = pytest.mark.vllm
 
@@ -47,6 +50,27 @@ def test_bench_loads_the_real_engines_through_the_proxy(served: Hosts) -> None:
     measured = told["points"][0]["load"]
     assert told["complete"] and (measured["completed"], measured["failed"]) == (5, 0)
     assert measured["ttft"]["median"] > 0 and measured["output_throughput"] > 0
+
+
+def test_eval_asks_the_real_engines_with_the_real_harness(served: Hosts) -> None:
+    """A run that Ctrl-C has left is joined; the next one is compared with it. Random weights answer nothing right."""
+    before, programs = transferred(), harness(served.parts)
+    asked = _gsm8k(served, programs)
+    left = _left_alone(served, asked, programs / "lm_eval")
+    assert "Detached" in left
+    joined = served.run("eval", *asked)
+    assert joined.exit == 0, joined.text
+    first = json.loads(served.run("bench", "show", "last", "--json").text)
+    assert f"going on with {first['id']}: 0 of 1 points are there" in joined.text
+    assert first["complete"] and transferred() > before
+    scores = {one["metric"]: (one["dataset"], one["samples"]) for one in first["points"][0]["scores"]}
+    filters = ("strict-match", "flexible-extract")
+    assert scores == dict.fromkeys([f"exact_match ({name})" for name in filters], ("gsm8k", 2))
+    judged = served.run("eval", *asked, "--reference", "96.74")
+    assert judged.exit == 4, judged.text
+    assert "is below the reference 96.74" in judged.text and f"+0.00 against 0.00 of {first['id']}" in judged.text
+    listed = [line.split() for line in served.run("bench", "results").text.splitlines() if "lm_eval eval" in line]
+    assert [(words[0] == first["id"], words[3]) for words in listed] == [(True, "good"), (False, "bad")]
 
 
 def test_up_again_touches_no_engine(served: Hosts) -> None:
@@ -112,6 +136,31 @@ def test_an_engine_without_a_server_is_measured_by_vllms_own_tool(hosts: Hosts, 
     measured = told["points"][0]["offline"]
     assert told["complete"] and measured["latency" if kind == "latency" else "total_throughput"] > 0, told
     assert not engines(hosts.parts.root)
+
+
+def _gsm8k(served: Hosts, programs: Path) -> tuple[str, ...]:
+    """What `eval` is told: two questions in the published format, each with one example before it, short answers."""
+    data = served.folder / "gsm8k"
+    data.mkdir(exist_ok=True)
+    for name in ("train", "test"):
+        rows = [{"question": f"How much is {n} + {n}?", "answer": f"Twice {n}.\n#### {2000 + 2 * n}"} for n in range(4)]
+        (data / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    few = ("--samples", "2", "--fewshot", "1", "-c", "2", "--arg", "--gen_kwargs max_gen_toks=16", "--timeout", "300")
+    return (str(served.inventory), "--dataset", str(data), *few, "-e", f"evaluation_path={programs}")
+
+
+def _left_alone(served: Hosts, asked: tuple[str, ...], program: Path) -> str:
+    """What `eval` says to a Ctrl-C while the harness runs, which goes on."""
+    others = running(program)
+    with served.begin("eval", *asked) as begun:
+        try:
+            _until(lambda: bool(running(program) - others) or begun.poll() is not None)
+            begun.send_signal(signal.SIGINT)
+            text, _ = begun.communicate(timeout=60)
+        finally:
+            begun.kill()
+    assert begun.returncode == 130 and running(program) - others, text
+    return text
 
 
 def _transfers() -> bool:

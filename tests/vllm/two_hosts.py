@@ -109,13 +109,21 @@ class Hosts:
 
     def run(self, verb: str, *words: str, timeout: float = 600) -> Ran:
         """`qcluster VERB …`; after `timeout` seconds it and what it started here is killed."""
-        command = [sys.executable, "-m", "qcluster", verb, *words]
-        environ = {**os.environ, "NO_COLOR": "1", "HOME": str(self.folder)}
-        done = subprocess.run(
-            command, cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=timeout,
+        with self.begin(verb, *words) as begun:
+            try:
+                text, _ = begun.communicate(timeout=timeout)
+            except BaseException:
+                begun.kill()
+                raise
+        return Ran(begun.returncode, text)
+
+    def begin(self, verb: str, *words: str) -> subprocess.Popen[str]:
+        """`qcluster VERB …`, not waited for."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "qcluster", verb, *words], cwd=self.folder,
+            env={**os.environ, "NO_COLOR": "1", "HOME": str(self.folder)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout)
 
     def up(self) -> Ran:
         return self.run("up", str(self.inventory), "--yes", "--skip-network")
@@ -154,6 +162,11 @@ def engines(root: Path) -> dict[int, str]:
     """The processes of the real vLLM under `root` that have its titles. Simulated ones are somebody else's."""
     titled = {pid: title for pid, _, title in _processes() if title.startswith("VLLM::")}
     return {pid: title for pid, title in titled.items() if str(root) in _maps(pid)}
+
+
+def running(program: Path) -> set[int]:
+    """The processes that are this Python program."""
+    return {pid for pid, _, title in _processes() if f" {program} " in title}
 
 
 def _maps(pid: int) -> str:
