@@ -85,6 +85,7 @@ class Daemon:
     def __init__(self, directory: Path):
         self.lab = load(directory)
         self.sites: dict[str, Site] = {}
+        self.obeying = asyncio.Lock()
         self.client = _keys(self.lab)
         sweep(self.lab)
         self.options = asyncssh.SSHServerConnectionOptions(
@@ -112,16 +113,23 @@ class Daemon:
         write_whole(self.lab.ready, json.dumps(ready))
 
     async def obey_faults(self) -> None:
-        """A host that is down has no listener, and its connections are cut."""
-        for name, site in self.sites.items():
-            down = faults.is_down(self.lab.directory, name)
-            if down and site.listener is not None:
-                site.listener.close()
-                site.listener = None
-                for connection in list(site.connections):
-                    connection.abort()
-            elif not down and site.listener is None:
-                site.listener = await self._listen(site)
+        """A host that is down has no listener, and its connections are cut.
+
+        One at a time: a new wish and the regular look may meet, and the second listener of a host would be refused.
+        """
+        async with self.obeying:
+            for name, site in list(self.sites.items()):
+                await self._obey(name, site)
+
+    async def _obey(self, name: str, site: Site) -> None:
+        down = faults.is_down(self.lab.directory, name)
+        if down and site.listener is not None:
+            site.listener.close()
+            site.listener = None
+            for connection in list(site.connections):
+                connection.abort()
+        elif not down and site.listener is None:
+            site.listener = await self._listen(site)
 
     async def _listen(self, site: Site) -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
@@ -135,7 +143,10 @@ class Daemon:
     async def watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            await self.obey_faults()
+            try:
+                await self.obey_faults()
+            except OSError as error:  # an address that another process holds for now
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
 def _keys(lab: Lab) -> bytes:
@@ -164,7 +175,10 @@ async def serve(directory: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(daemon.refresh()))
     loop.add_signal_handler(signal.SIGTERM, done.set)
     watch = loop.create_task(daemon.watch())
-    await done.wait()
+    asked = loop.create_task(done.wait())
+    await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if watch.done():
+        watch.result()  # a lab that no longer looks at its faults ends aloud
     watch.cancel()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from qcluster.cli.lab import ensure_lab, lab
 from qcluster.errors import InputError
 from qcluster.inventory.model import Host, Inventory
 from qcluster.lab import boot, faults
+from qcluster.lab.daemon import Daemon
 from qcluster.lab.layout import LabHost, load
 from qcluster.lab.variables import connected, lab_hosts
 
@@ -274,3 +276,19 @@ def test_a_host_that_became_another_machine(directory: Path) -> None:
     assert client.run('ls "$QCLUSTER_LAB_ROOT"/dev/davinci[0-9]* | wc -l')[1] == b"8\n"
     assert b"910B3" in client.run("npu-smi info")[1]
     client.client.close()
+
+
+def test_a_new_wish_and_the_regular_look_at_faults_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    """Both used to open a host's listener; the second was refused, and the lab never looked at its faults again."""
+    site = make(tmp_path / "lab", [LabHost("p1", "", "a3"), LabHost("d1", "", "a3")])
+
+    async def together() -> int:
+        daemon = Daemon(site.lab.directory)
+        await asyncio.gather(daemon.refresh(), *(daemon.obey_faults() for _ in range(3)))
+        listeners = [one.listener for one in daemon.sites.values() if one.listener]
+        for listener in listeners:
+            listener.close()
+            await listener.wait_closed()
+        return len(listeners)
+
+    assert asyncio.run(together()) == 2
