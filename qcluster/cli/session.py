@@ -137,8 +137,8 @@ def plan_facts(session: Session) -> dict[str, dict[str, Any]]:
 
 
 def _fleet(session: Session, flags: RunFlags) -> Fleet:
+    from qcluster.inventory.ways import way
     from qcluster.secret import Secret
-    from qcluster.serving.record import connection as way
     from qcluster.templating import Templar
     from qcluster.transport.fleet import Fleet
     from qcluster.transport.settings import Settings

@@ -8,6 +8,7 @@ from typing import Any
 
 from qcluster.command import Put, sh
 from qcluster.errors import UnreachableError
+from qcluster.inventory.ways import WAY
 from qcluster.modules.base import Call, Option, Reach, Report, Spec
 from qcluster.modules.streams import note
 from qcluster.serving import record
@@ -51,7 +52,7 @@ class DeploymentRecord:
 
 def _variables(reach: Reach, name: str) -> Mapping[str, Any]:
     seen = reach.variables_of(name)
-    return {key: seen[key] for key in record.CONNECTION if key in seen}
+    return {key: seen[key] for key in WAY if key in seen}
 
 
 def _put(folder: str, what: Record) -> Put:

@@ -10,30 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from qcluster.inventory.ways import way
+
 FILE = "record.json"
 """In the deployment's folder on each of its hosts."""
-
-CONNECTION = (
-    "ansible_connection",
-    "ansible_host",
-    "ansible_ssh_host",
-    "ansible_port",
-    "ansible_ssh_port",
-    "ansible_user",
-    "ansible_ssh_user",
-    "ansible_private_key_file",
-    "ansible_ssh_private_key_file",
-    "ansible_ssh_args",
-    "ansible_ssh_common_args",
-    "ansible_ssh_extra_args",
-    "ansible_host_key_checking",
-    "ansible_timeout",
-    "ansible_become",
-    "ansible_become_user",
-    "ansible_become_method",
-    "ansible_become_flags",
-)
-"""Variables that say how to reach a host, but for passwords."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +68,8 @@ def _member(plan: Mapping[str, Any], host: Mapping[str, Any], variables: Mapping
         runtime=plan["runtime"],
         containers=tuple(box["name"] for box in host["containers"]),
         instances=tuple({name: one[name] for name in _INSTANCE} for one in own),
-        connection=connection(variables),
+        connection=way(variables),
     )
-
-
-def connection(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a host's variables leads to it and is no secret."""
-    found = {name: variables[name] for name in CONNECTION if name in variables}
-    return {name: value for name, value in found.items() if isinstance(value, str | int | bool)}
 
 
 def merged(new: Record, old: Record | None, gone: Iterable[str] = ()) -> Record:

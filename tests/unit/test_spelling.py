@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from qcluster.spelling import all_nearest, nearest
 
@@ -24,3 +25,16 @@ def test_a_start_without_a_mistake_does_not_pay_for_difflib() -> None:
     code = "import sys, qcluster.inventory, qcluster.modules.arguments, qcluster.report.journal; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"difflib", "statistics", "qcluster.diagnose.milestones"} & set(modules)
+
+
+def test_a_playbook_of_ones_own_does_not_pay_for_the_planner(tmp_path: Path) -> None:
+    (tmp_path / "one.yml").write_text("- {hosts: all, gather_facts: false, tasks: [{debug: {msg: hi}}]}\n")
+    (tmp_path / "hosts.yaml").write_text("all: {hosts: {h: {ansible_connection: local}}}\n")
+    argv = ["qcluster", "run", "one.yml", "-i", "hosts.yaml", "-q"]
+    code = (
+        f"import sys; sys.argv = {argv}; from qcluster import cli; cli.cli(standalone_mode=False); print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert not {"qcluster.serving", "qcluster.lab", "rich", "paramiko", "pprint", "statistics"} & set(
+        run.stdout.split()
+    )

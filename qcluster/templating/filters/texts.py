@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pprint
 import re
 from collections.abc import Callable
 from typing import Any
@@ -111,6 +110,8 @@ def split(value: str, *args: Any) -> list[str]:
 
 
 def pretty(value: Any) -> str:
+    import pprint  # 5 ms that only who asks for it pays
+
     return pprint.pformat(value, sort_dicts=False)
 
 
